@@ -1,0 +1,56 @@
+/*
+ * io.h -- descriptors that park the fiber, not the thread.
+ *
+ * Descriptors given to these calls must be non-blocking; those made here are,
+ * and close-on-exec.
+ */
+#ifndef WEIR_IO_H
+#define WEIR_IO_H
+
+#include <weir/base.h>
+
+WEIR_BEGIN
+
+enum weir_fd_events { WEIR_FD_READ = 1, WEIR_FD_WRITE = 2 };
+
+/*
+ * Parks until the descriptor is readable / writable, hung up or failed.  The
+ * events that are there (> 0), -ETIMEDOUT, -ECANCELED, -EAGAIN with a
+ * deadline of 0, -EBADF, -EPERM for a plain file.  One waiter for each
+ * direction: a second is -EBUSY.
+ */
+WEIR_API int weir_fd_wait(int fd, int events, weir_time deadline);
+
+/* read(2), write(2) that park.  A regular file or blocking descriptor just blocks. */
+WEIR_API ssize_t weir_read(int fd, void *buf, size_t size, weir_time deadline);
+WEIR_API ssize_t weir_write(int fd, const void *buf, size_t size, weir_time deadline);
+
+/* All of it, or a failure; *done, if not NULL, is always set. */
+WEIR_API ssize_t weir_write_all(int fd, const void *buf, size_t size, size_t *done,
+                                weir_time deadline);
+
+/*
+ * Closes, and wakes whoever waits on it with -EBADF.  Descriptors that weir
+ * has waited on must be closed with this, or told by weir_fd_forget before.
+ */
+WEIR_API int weir_close(int fd);
+WEIR_API void weir_fd_forget(int fd);
+
+/*
+ * A listening TCP socket on host:port; host NULL is 127.0.0.1; port 0 picks
+ * one.  A descriptor, or a negative errno.  Numeric hosts only.
+ */
+WEIR_API int weir_tcp_listen(const char *host, uint16_t port, int backlog);
+WEIR_API int weir_tcp_accept(int listener, weir_time deadline);
+WEIR_API int weir_tcp_connect(const char *host, uint16_t port, weir_time deadline);
+WEIR_API int weir_tcp_port(int fd); /* the local port, or a negative errno */
+
+/*
+ * Parks until the process gets one of `signals` (0-terminated array): the
+ * signal's number.  The signals are blocked in the calling thread from the
+ * first call on, as signalfd(2) asks.
+ */
+WEIR_API int weir_signal_wait(const int *signals, weir_time deadline);
+
+WEIR_END
+#endif

@@ -1,0 +1,16 @@
+/*
+ * rand.h -- where objects that own a generator get their seeds.
+ *
+ * Each call of weir__seed_next gives another seed.  After weir__seed_set(s)
+ * the seeds are a function of s and of the order of the calls, which is what a
+ * simulation needs; before, they differ from process to process.
+ */
+#ifndef WEIR_BASE_RAND_H
+#define WEIR_BASE_RAND_H
+
+#include <weir/rand.h>
+
+uint64_t weir__seed_next(void);
+void weir__seed_set(uint64_t seed);
+
+#endif

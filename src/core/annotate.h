@@ -1,0 +1,53 @@
+/*
+ * annotate.h -- ASan, TSan and valgrind are told of each switch; without them
+ * all of this is nothing.
+ */
+#ifndef WEIR__ANNOTATE_H
+#define WEIR__ANNOTATE_H
+
+#include <stddef.h>
+
+#ifndef __has_feature
+#define __has_feature(x) 0
+#endif
+
+#if defined(__SANITIZE_ADDRESS__) || __has_feature(address_sanitizer)
+#include <sanitizer/asan_interface.h>
+#include <sanitizer/common_interface_defs.h>
+#define WEIR__ASAN 1
+#define WEIR__ASAN_LEAVE(fake, bottom, size) __sanitizer_start_switch_fiber(fake, bottom, size)
+#define WEIR__ASAN_ENTER(fake, bottom, size) __sanitizer_finish_switch_fiber(fake, bottom, size)
+/* A stack that is used again still carries the poison of the frames before it. */
+#define WEIR__ASAN_CLEAR(p, size) __asan_unpoison_memory_region(p, size)
+#else
+#define WEIR__ASAN 0
+#define WEIR__ASAN_LEAVE(fake, bottom, size) ((void)(fake), (void)(bottom), (void)(size))
+#define WEIR__ASAN_ENTER(fake, bottom, size) ((void)(fake))
+#define WEIR__ASAN_CLEAR(p, size) ((void)(p))
+#endif
+
+#if defined(__SANITIZE_THREAD__) || __has_feature(thread_sanitizer)
+#include <sanitizer/tsan_interface.h>
+#define WEIR__TSAN 1
+#define WEIR__TSAN_SELF() __tsan_get_current_fiber()
+#define WEIR__TSAN_NEW() __tsan_create_fiber(0)
+#define WEIR__TSAN_FREE(f) __tsan_destroy_fiber(f)
+#define WEIR__TSAN_SWITCH(f) __tsan_switch_to_fiber(f, 0)
+#else
+#define WEIR__TSAN 0
+#define WEIR__TSAN_SELF() NULL
+#define WEIR__TSAN_NEW() NULL
+#define WEIR__TSAN_FREE(f) ((void)(f))
+#define WEIR__TSAN_SWITCH(f) ((void)(f))
+#endif
+
+#ifdef WEIR_HAVE_VALGRIND
+#include <valgrind/valgrind.h>
+#define WEIR__VG_REGISTER(lo, hi) VALGRIND_STACK_REGISTER(lo, hi)
+#define WEIR__VG_DEREGISTER(id) VALGRIND_STACK_DEREGISTER(id)
+#else
+#define WEIR__VG_REGISTER(lo, hi) ((void)(lo), (void)(hi), 0u)
+#define WEIR__VG_DEREGISTER(id) ((void)(id))
+#endif
+
+#endif

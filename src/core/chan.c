@@ -1,0 +1,546 @@
+/*
+ * chan.c -- a ring with two queues of waiters.
+ *
+ * At most one queue holds sleepers.  A receiver that waits gets its item
+ * straight from the sender, and a freed place is filled from the first waiting
+ * sender, so order and capacity are exact; yet the other side is woken once
+ * for a whole ring, because the woken one runs only when this one parks.
+ */
+#include <string.h>
+#include <weir/chan.h>
+
+#include "core/core.h"
+
+struct weir_chan {
+    int poison;
+    uint32_t size;
+    size_t capacity, head, length;
+    char *ring;
+    struct weir__list senders, receivers;
+    struct weir_type type;
+    enum weir_overflow overflow;
+    bool closed, shut;
+    int why; /* close reason */
+    uint32_t producers, consumers;
+    int verdict; /* first negative result of a producer */
+    struct weir_chan_stats stats;
+    const char *name;
+};
+
+static struct weir_chan chan_poisons[] = {{.poison = -EINVAL}, {.poison = -ENOMEM}};
+
+static weir_chan *chan_poison(int code)
+{
+    return &chan_poisons[code == -ENOMEM];
+}
+
+/* --- making and freeing ------------------------------------------------ */
+
+static int chan_check(const struct weir_type *t, const struct weir_chan_opts *o)
+{
+    if (t->size == 0 || t->size > 1 << 20 || t->align > 64 || (t->align & (t->align - 1)))
+        return -EINVAL;
+    if ((unsigned)o->overflow > WEIR_FAIL || o->capacity > SIZE_MAX / 2 / t->size)
+        return -EINVAL;
+    if (o->capacity == 0 && o->overflow != WEIR_BLOCK && o->overflow != WEIR_FAIL)
+        return -EINVAL;
+    for (size_t i = 0; i < sizeof o->reserved / sizeof *o->reserved; i++)
+        if (o->reserved[i])
+            return -EINVAL;
+    return 0;
+}
+
+weir_chan *weir_chan_with(struct weir_type type, const struct weir_chan_opts *opts)
+{
+    weir_chan *ch;
+
+    if (!opts || chan_check(&type, opts) < 0)
+        return chan_poison(-EINVAL);
+    ch = weir__alloc(sizeof *ch);
+    if (!ch)
+        return chan_poison(-ENOMEM);
+    ch->type = type;
+    ch->size = type.size;
+    ch->capacity = ch->stats.capacity = opts->capacity;
+    ch->overflow = opts->overflow;
+    ch->name = opts->name;
+    weir__list_init(&ch->senders);
+    weir__list_init(&ch->receivers);
+    if (ch->capacity && !(ch->ring = weir__alloc(ch->capacity * ch->size))) {
+        weir__free(ch, sizeof *ch);
+        return chan_poison(-ENOMEM);
+    }
+    return ch;
+}
+
+weir_chan *weir_chan_new(struct weir_type type, size_t capacity)
+{
+    return weir_chan_with(type, &(struct weir_chan_opts){.capacity = capacity});
+}
+
+/* --- the ring ---------------------------------------------------------- */
+
+static inline void chan_copy(void *to, const void *from, size_t size)
+{
+    if (WEIR__LIKELY(size == 8))
+        memcpy(to, from, 8);
+    else
+        memcpy(to, from, size);
+}
+
+static inline void chan_push(weir_chan *ch, const void *item)
+{
+    size_t at = ch->head + ch->length++;
+
+    if (at >= ch->capacity)
+        at -= ch->capacity;
+    chan_copy(ch->ring + at * ch->size, item, ch->size);
+    if (WEIR__UNLIKELY(ch->length > ch->stats.high_water))
+        ch->stats.high_water = ch->length;
+}
+
+static inline void *chan_head_take(weir_chan *ch)
+{
+    void *item = ch->ring + ch->head * ch->size;
+
+    if (++ch->head == ch->capacity)
+        ch->head = 0;
+    ch->length--;
+    return item;
+}
+
+static void chan_drop_head(weir_chan *ch)
+{
+    void *item = chan_head_take(ch);
+
+    if (ch->type.drop)
+        ch->type.drop(item);
+    ch->stats.dropped++;
+}
+
+static void chan_drop_all(weir_chan *ch)
+{
+    while (ch->length)
+        chan_drop_head(ch);
+}
+
+void weir_chan_free(weir_chan **chp)
+{
+    weir_chan *ch = chp ? *chp : NULL;
+
+    if (!ch)
+        return;
+    *chp = NULL;
+    if (ch->poison)
+        return;
+    ch->closed = ch->shut = true;
+    weir__wake_all(&ch->senders, WEIR_ECLOSED);
+    weir__wake_all(&ch->receivers, WEIR_ECLOSED);
+    chan_drop_all(ch);
+    weir__free(ch->ring, ch->capacity * ch->size);
+    weir__free(ch, sizeof *ch);
+}
+
+/* --- hand-over --------------------------------------------------------- */
+
+/* The first waiting sender's item: into `item`, or into the ring if NULL.  False if none waits. */
+static bool chan_from_sender(weir_chan *ch, void *item)
+{
+    struct weir__waiter *w;
+
+    if (WEIR__LIKELY(weir__list_empty(&ch->senders)))
+        return false;
+    w = weir__wake_first(&ch->senders, 1);
+    if (!w)
+        return false;
+    w->result = 1;
+    ch->stats.sent++;
+    if (item)
+        chan_copy(item, w->item, ch->size);
+    else
+        chan_push(ch, w->item);
+    return true;
+}
+
+/* To a receiver that waits.  False if none does. */
+static bool chan_to_receiver(weir_chan *ch, const void *item)
+{
+    struct weir__waiter *w;
+
+    if (WEIR__LIKELY(weir__list_empty(&ch->receivers)))
+        return false;
+    w = weir__wake_first(&ch->receivers, 1);
+    if (!w)
+        return false;
+    w->result = 1;
+    chan_copy(w->item, item, ch->size);
+    ch->stats.received++;
+    return true;
+}
+
+static int chan_overflow(weir_chan *ch, const void *item)
+{
+    switch (ch->overflow) {
+    case WEIR_DROP_NEWEST:
+        if (ch->type.drop) {
+            _Alignas(64) char gone[ch->size];
+
+            memcpy(gone, item, ch->size);
+            ch->type.drop(gone);
+        }
+        ch->stats.dropped++;
+        break;
+    case WEIR_DROP_OLDEST:
+        chan_drop_head(ch);
+        chan_push(ch, item);
+        break;
+    case WEIR_LATEST:
+        chan_drop_all(ch);
+        chan_push(ch, item);
+        break;
+    case WEIR_FAIL:
+        return WEIR_EFULL;
+    case WEIR_BLOCK:
+        return -EAGAIN;
+    }
+    ch->stats.sent++;
+    return 1;
+}
+
+/* 1 done, -EAGAIN would park, or a failure. */
+static inline int chan_send_now(weir_chan *ch, const void *item)
+{
+    if (WEIR__UNLIKELY(ch->closed))
+        return ch->shut ? -EPIPE : ch->why < 0 ? ch->why : WEIR_ECLOSED;
+    if (chan_to_receiver(ch, item)) {
+        ch->stats.sent++;
+        return 1;
+    }
+    if (WEIR__UNLIKELY(ch->length >= ch->capacity))
+        return chan_overflow(ch, item);
+    chan_push(ch, item);
+    ch->stats.sent++;
+    return 1;
+}
+
+/* 1 done, 0 the end, -EAGAIN would park, or the close reason. */
+static inline int chan_recv_now(weir_chan *ch, void *item)
+{
+    if (WEIR__LIKELY(ch->length)) {
+        chan_copy(item, chan_head_take(ch), ch->size);
+        chan_from_sender(ch, NULL);
+        ch->stats.received++;
+        return 1;
+    }
+    if (chan_from_sender(ch, item)) {
+        ch->stats.received++;
+        return 1;
+    }
+    return ch->closed ? ch->why : -EAGAIN;
+}
+
+/* --- send and receive -------------------------------------------------- */
+
+static inline int chan_args(const weir_chan *ch, const void *item, size_t size, weir_time deadline)
+{
+    if (WEIR__UNLIKELY(!ch || !item))
+        return -EINVAL;
+    if (WEIR__UNLIKELY(ch->poison))
+        return ch->poison;
+    if (WEIR__UNLIKELY(size != ch->size))
+        return WEIR_ETYPE;
+    return weir__deadline_check(deadline);
+}
+
+/* Stands in `list` until served.  What the other side left in the waiter, or why the wait ended. */
+static int chan_stand(struct weir__list *list, void *item, weir_time deadline, const char *what,
+                      weir_chan *ch)
+{
+    struct weir__fiber *me = weir__self();
+    struct weir__waiter w;
+    int r;
+
+    if (!me)
+        return WEIR_ENOFIBER;
+    weir__waiter_init(&w, me, item);
+    weir__list_append(list, &w.link);
+    r = weir__wait(me, deadline, what, ch);
+    weir__list_remove(&w.link);
+    return r;
+}
+
+static __attribute__((noinline)) int chan_send_slow(weir_chan *ch, const void *item,
+                                                    weir_time deadline)
+{
+    weir_time began = weir_now();
+    int r;
+
+    if (deadline == 0)
+        return -EAGAIN;
+    r = chan_stand(&ch->senders, (void *)item, deadline, "send", ch);
+    if (r != WEIR_ECLOSED) /* else the channel may be gone */
+        ch->stats.blocked_send += weir_now() - began;
+    return r;
+}
+
+int weir_chan_send(weir_chan *ch, const void *item, size_t size, weir_time deadline)
+{
+    int r = chan_args(ch, item, size, deadline);
+
+    if (WEIR__UNLIKELY(r < 0))
+        return r;
+    if (weir__loop_get())
+        weir__charge(weir__loop_get());
+    r = chan_send_now(ch, item);
+    return WEIR__LIKELY(r != -EAGAIN) ? r : chan_send_slow(ch, item, deadline);
+}
+
+static __attribute__((noinline)) int chan_recv_slow(weir_chan *ch, void *item, weir_time deadline)
+{
+    weir_time began = weir_now();
+    int r;
+
+    if (deadline == 0)
+        return -EAGAIN;
+    r = chan_stand(&ch->receivers, item, deadline, "recv", ch);
+    if (r != WEIR_ECLOSED)
+        ch->stats.blocked_recv += weir_now() - began;
+    return r;
+}
+
+int weir_chan_recv(weir_chan *ch, void *item, size_t size, weir_time deadline)
+{
+    int r = chan_args(ch, item, size, deadline);
+
+    if (WEIR__UNLIKELY(r < 0))
+        return r;
+    if (weir__loop_get())
+        weir__charge(weir__loop_get());
+    r = chan_recv_now(ch, item);
+    return WEIR__LIKELY(r != -EAGAIN) ? r : chan_recv_slow(ch, item, deadline);
+}
+
+ssize_t weir_chan_send_n(weir_chan *ch, const void *items, size_t size, size_t n, size_t *done,
+                         weir_time deadline)
+{
+    const char *p = items;
+    size_t k = 0;
+    int r = 1;
+
+    if (!done)
+        return -EINVAL;
+    while (k < n && (r = weir_chan_send(ch, p + k * size, size, deadline)) > 0)
+        k++;
+    *done = k;
+    return r > 0 ? (ssize_t)k : r;
+}
+
+ssize_t weir_chan_recv_n(weir_chan *ch, void *items, size_t size, size_t max, size_t *done,
+                         weir_time deadline)
+{
+    char *p = items;
+    int r;
+
+    if (!done)
+        return -EINVAL;
+    *done = 0;
+    r = max ? weir_chan_recv(ch, p, size, deadline) : -EINVAL;
+    if (r <= 0)
+        return r;
+    for (*done = 1; *done < max && chan_recv_now(ch, p + *done * size) > 0; ++*done)
+        ;
+    return (ssize_t)*done;
+}
+
+/* --- closing ----------------------------------------------------------- */
+
+int weir_chan_close(weir_chan *ch, int why)
+{
+    if (!ch || why > 0)
+        return -EINVAL;
+    if (ch->poison)
+        return ch->poison;
+    if (ch->closed)
+        return WEIR_ECLOSED;
+    ch->closed = true;
+    ch->why = why;
+    weir__wake_all(&ch->receivers, why);
+    weir__wake_all(&ch->senders, why < 0 ? why : WEIR_ECLOSED);
+    return 0;
+}
+
+int weir_chan_shut(weir_chan *ch)
+{
+    if (!ch)
+        return -EINVAL;
+    if (ch->poison)
+        return ch->poison;
+    ch->shut = ch->closed = true;
+    chan_drop_all(ch);
+    weir__wake_all(&ch->senders, -EPIPE);
+    weir__wake_all(&ch->receivers, ch->why);
+    return 0;
+}
+
+int weir_chan_producer_add(weir_chan *ch)
+{
+    if (!ch)
+        return -EINVAL;
+    if (ch->poison || ch->closed)
+        return ch->poison ? ch->poison : WEIR_ECLOSED;
+    ch->producers++;
+    return 0;
+}
+
+int weir_chan_producer_done(weir_chan *ch, int result)
+{
+    if (!ch)
+        return -EINVAL;
+    if (ch->poison || !ch->producers)
+        return ch->poison ? ch->poison : -EINVAL;
+    if (result < 0 && !ch->verdict)
+        ch->verdict = result;
+    if (--ch->producers == 0 && !ch->closed)
+        return weir_chan_close(ch, ch->verdict);
+    return 0;
+}
+
+void weir__chan_feeds(weir_chan *ch)
+{
+    ch->producers++;
+}
+
+void weir__chan_fed(weir_chan *ch, int result)
+{
+    (void)weir_chan_producer_done(ch, result);
+}
+
+void weir__chan_drains(weir_chan *ch)
+{
+    ch->consumers++;
+}
+
+void weir__chan_drained(weir_chan *ch)
+{
+    if (!ch->poison && --ch->consumers == 0)
+        (void)weir_chan_shut(ch);
+}
+
+/* --- asking ------------------------------------------------------------ */
+
+size_t weir_chan_length(const weir_chan *ch)
+{
+    return ch ? ch->length : 0;
+}
+
+int weir_chan_error(const weir_chan *ch)
+{
+    return ch ? ch->poison : -EINVAL;
+}
+
+struct weir_type weir_chan_type(const weir_chan *ch)
+{
+    return ch ? ch->type : (struct weir_type){0};
+}
+
+int weir_chan_stats(const weir_chan *ch, struct weir_chan_stats *out)
+{
+    if (!ch || !out)
+        return -EINVAL;
+    if (ch->poison)
+        return ch->poison;
+    *out = ch->stats;
+    out->length = ch->length;
+    return 0;
+}
+
+/* --- select ------------------------------------------------------------ */
+
+enum { SELECT_MOST = 64 };
+
+static int select_check(const struct weir_select *cases, size_t n, weir_time deadline)
+{
+    if (!cases || n == 0 || n > SELECT_MOST)
+        return -EINVAL;
+    for (size_t i = 0; i < n; i++) {
+        const weir_chan *ch = cases[i].object;
+
+        if (!ch || cases[i].kind < WEIR_SELECT_RECV || cases[i].kind > WEIR_SELECT_STOP)
+            return -EINVAL;
+        if (cases[i].kind != WEIR_SELECT_STOP && !ch->poison &&
+            (!cases[i].item || cases[i].size != ch->size))
+            return cases[i].item ? WEIR_ETYPE : -EINVAL;
+    }
+    return weir__deadline_check(deadline);
+}
+
+/* True if the case could go on, and did. */
+static bool select_try(struct weir_select *c)
+{
+    weir_chan *ch = c->object;
+
+    if (c->kind == WEIR_SELECT_STOP) {
+        weir_scope *s = c->object;
+
+        c->result = s->poison ? s->poison : s->draining || s->node.why;
+        return c->result != 0;
+    }
+    if (ch->poison)
+        c->result = ch->poison;
+    else
+        c->result = c->kind == WEIR_SELECT_RECV ? chan_recv_now(ch, c->item)
+                                                : chan_send_now(ch, c->item);
+    return c->result != -EAGAIN;
+}
+
+static struct weir__list *select_list(struct weir_select *c)
+{
+    weir_chan *ch = c->object;
+
+    if (c->kind == WEIR_SELECT_STOP)
+        return &((weir_scope *)c->object)->stop_waiters;
+    return c->kind == WEIR_SELECT_RECV ? &ch->receivers : &ch->senders;
+}
+
+static int select_wait(struct weir_select *cases, size_t n, weir_time deadline,
+                       struct weir__fiber *me)
+{
+    struct weir__waiter w[n];
+    int r;
+
+    for (size_t i = 0; i < n; i++) {
+        weir__waiter_init(&w[i], me, cases[i].item);
+        w[i].index = (uint32_t)i;
+        weir__list_append(select_list(&cases[i]), &w[i].link);
+    }
+    r = weir__wait(me, deadline, "select", cases[0].object);
+    for (size_t i = 0; i < n; i++)
+        weir__list_remove(&w[i].link);
+    if (me->hit && me->hit >= w && me->hit < w + n) {
+        cases[me->hit->index].result = r;
+        return (int)me->hit->index;
+    }
+    return r;
+}
+
+int weir_select(struct weir_select *cases, size_t n, weir_time deadline)
+{
+    struct weir__fiber *me = weir__self();
+    int r = select_check(cases, n, deadline);
+    size_t start;
+
+    if (r < 0)
+        return r;
+    if (!me)
+        return WEIR_ENOFIBER;
+    weir__charge(me->loop);
+    me->loop->rng = me->loop->rng * 6364136223846793005u + 1442695040888963407u;
+    start = (size_t)(me->loop->rng >> 33) % n;
+    for (size_t i = 0; i < n; i++) {
+        size_t k = (start + i) % n;
+
+        if (select_try(&cases[k]))
+            return (int)k;
+    }
+    return select_wait(cases, n, deadline, me);
+}

@@ -1,0 +1,372 @@
+/*
+ * core.h -- what the files of the core share: fibers, cancel nodes, the loop.
+ *
+ * A fiber is READY (on the ready queue), RUNNING (loop->current), PARKED (on
+ * whatever lists its waiters stand in) or DONE.  It leaves PARKED through
+ * weir__wake only, and only once per park: whoever comes second (a timer, a
+ * cancel, another channel of a select) finds it awake and passes on.  So a
+ * waiter may stand in a list although its fiber is awake; the fiber removes it
+ * when it runs, and others skip it.
+ */
+#ifndef WEIR__CORE_H
+#define WEIR__CORE_H
+
+#include <stdbool.h>
+#include <weir/run.h>
+#include <weir/scope.h>
+
+#include "base/alloc.h"
+#include "base/check.h"
+#include "base/fault.h"
+#include "base/list.h"
+#include "core/annotate.h"
+#include "core/switch.h"
+
+struct weir__loop;
+struct weir__fiber;
+
+/* --- timers ------------------------------------------------------------ */
+
+struct weir__timer {
+    weir_time at;
+    void (*fire)(struct weir__timer *t); /* on the loop's stack; may arm it again */
+    uint32_t pos;                        /* 1 + its place in the heap; 0: not armed */
+};
+
+/* Arms or moves it; needs a loop.  0 or -ENOMEM. */
+int weir__timer_arm(struct weir__timer *t, weir_time at);
+void weir__timer_stop(struct weir__timer *t);
+
+/* --- cancel nodes ------------------------------------------------------ */
+
+/*
+ * Scopes, limits and shields are nodes of one tree.  `why` is 0 or the reason;
+ * it is handed down to all nodes below, except through a shield.
+ */
+enum weir__node_kind { WEIR__NODE_SCOPE, WEIR__NODE_LIMIT, WEIR__NODE_SHIELD };
+
+struct weir__node {
+    struct weir__node *parent;
+    struct weir__list children, sibling;
+    struct weir__fiber *owner; /* whose innermost node it is or was; NULL: a pen's */
+    struct weir__timer timer;
+    int why;
+    uint8_t kind;
+    bool expired; /* its own deadline is the cause */
+};
+
+void weir__node_init(struct weir__node *n, struct weir__node *parent, struct weir__fiber *owner,
+                     enum weir__node_kind kind);
+void weir__node_leave(struct weir__node *n);
+void weir__node_cancel(struct weir__node *n, int why);
+/* Arms the node's deadline; one that has passed cancels at once. */
+int weir__node_deadline(struct weir__node *n, weir_time deadline);
+
+/* --- fibers ------------------------------------------------------------ */
+
+enum weir__fiber_state { WEIR__READY, WEIR__RUNNING, WEIR__PARKED, WEIR__DONE };
+enum { WEIR__SLOT_TRY, WEIR__SLOT_JOB, WEIR__SLOT_GENERATOR, WEIR__SLOT_USER, WEIR__SLOTS };
+
+struct weir__waiter {
+    struct weir__list link;
+    struct weir__fiber *fiber;
+    void *item;
+    size_t size;
+    uint32_t index;
+    int result;
+};
+
+/* Lives at the top of its own stack, so an idle fiber is one resident page. */
+struct weir__fiber {
+    void *sp;
+    struct weir__fiber *next; /* ready queue, or free list */
+    struct weir__node *node;  /* innermost */
+    uint8_t state;
+    bool shielded; /* the present park cannot be cancelled */
+    uint8_t class;
+    int wake;
+    struct weir__waiter *hit; /* the waiter that woke it, if one did */
+
+    struct weir__loop *loop;
+    weir_scope *scope; /* it was started in */
+    struct weir__list member;
+    int (*fn)(void *);
+    void *arg;
+    weir_chan *feeds, *drains;
+    struct weir__timer timer;
+    void *slots[WEIR__SLOTS];
+    const char *waits; /* static text: "recv", "sleep" ...; valid while parked */
+    const void *waits_on;
+    weir_time since;
+    char name[16];
+    char *stack;
+    size_t stack_size;
+    void *tsan, *asan;
+    unsigned valgrind;
+};
+
+struct weir__heap_slot {
+    weir_time at;
+    uint64_t seq;
+    struct weir__timer *timer;
+};
+
+struct weir__call {
+    int (*fn)(void *);
+    void *arg;
+    struct weir__fiber *fiber;
+};
+
+enum { WEIR__CLASSES = 13, WEIR__TURN = 128 };
+
+struct weir__loop {
+    struct weir__fiber *current;
+    struct weir__fiber *ready_head, **ready_tail;
+    uint32_t turn;   /* switches left before I/O and timers get their turn */
+    uint32_t budget; /* operations the running fiber has left before it must yield */
+    weir_time now;
+    size_t live; /* fibers that have not ended */
+    uint64_t rng;
+    bool sim;
+
+    struct weir__fiber root; /* the loop's own stack, never parked in a list */
+    struct weir__call call;
+
+    struct weir__heap_slot *heap;
+    uint32_t heap_len, heap_cap;
+    uint64_t heap_seq;
+
+    struct weir__fiber *free[WEIR__CLASSES];
+    struct weir__slab *slabs, *open[WEIR__CLASSES]; /* all; the one with room left */
+    weir_scope *top;
+
+    struct weir__poller *poller;   /* NULL until a descriptor is waited on */
+    struct weir__inbox *inbox;     /* NULL until another thread may knock */
+    struct weir__offload *offload; /* NULL until used */
+    struct weir__watchdog *watchdog;
+    void *signal_stack; /* of the overflow handler; NULL if none */
+    struct weir_config config;
+    uint64_t turns; /* read by the watchdog's thread */
+};
+
+extern __thread struct weir__loop *weir__loop_here;
+
+static inline struct weir__loop *weir__loop_get(void)
+{
+    return weir__loop_here;
+}
+
+/* The running fiber, or NULL off a fiber (also on the loop's own stack). */
+static inline struct weir__fiber *weir__self(void)
+{
+    struct weir__loop *l = weir__loop_here;
+
+    return WEIR__LIKELY(l && l->current != &l->root) ? l->current : NULL;
+}
+
+int weir__loop_run(const struct weir_config *config, bool sim, uint64_t seed, int (*fn)(void *),
+                   void *arg);
+void weir__loop_deadlock(struct weir__loop *l);
+void weir__log(struct weir__loop *l, int level, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* Makes a fiber in `s`; ready to run.  0 or -ENOMEM; the fiber counts in the scope from here on. */
+int weir__fiber_start(struct weir__loop *l, weir_scope *s, int (*fn)(void *), void *arg,
+                      const struct weir_go_opts *opts);
+void weir__fiber_pools_free(struct weir__loop *l);
+void weir__ready_shuffled(struct weir__loop *l, struct weir__fiber *f);
+
+static inline void weir__ready_push(struct weir__loop *l, struct weir__fiber *f)
+{
+    f->next = NULL;
+    *l->ready_tail = f;
+    l->ready_tail = &f->next;
+    if (WEIR__UNLIKELY(l->sim))
+        weir__ready_shuffled(l, f);
+}
+
+static inline struct weir__fiber *weir__ready_pop(struct weir__loop *l)
+{
+    struct weir__fiber *f = l->ready_head;
+
+    if (f && !(l->ready_head = f->next))
+        l->ready_tail = &l->ready_head;
+    return f;
+}
+
+/* From `me` to `to`; returns when somebody switches back. */
+static inline __attribute__((always_inline)) void
+weir__switch_to(struct weir__loop *l, struct weir__fiber *me, struct weir__fiber *to)
+{
+    l->current = to;
+    l->budget = WEIR__TURN;
+    WEIR__TSAN_SWITCH(to->tsan);
+    WEIR__ASAN_LEAVE(&me->asan, to->stack, to->stack_size);
+    weir__switch(&me->sp, to->sp);
+    WEIR__ASAN_ENTER(me->asan, NULL, NULL);
+    me->state = WEIR__RUNNING;
+}
+
+/* Gives the thread away.  The caller is already on whatever will wake it. */
+static inline __attribute__((always_inline)) void weir__park(struct weir__loop *l,
+                                                             struct weir__fiber *me)
+{
+    struct weir__fiber *to = &l->root;
+
+    if (WEIR__LIKELY(l->ready_head && --l->turn))
+        to = weir__ready_pop(l);
+    if (WEIR__LIKELY(to != me))
+        weir__switch_to(l, me, to);
+    else
+        me->state = WEIR__RUNNING;
+}
+
+/* True if the fiber was parked and is ready now because of this call. */
+static inline bool weir__wake(struct weir__fiber *f, int result, struct weir__waiter *hit)
+{
+    if (f->state != WEIR__PARKED)
+        return false;
+    f->state = WEIR__READY;
+    f->wake = result;
+    f->hit = hit;
+    weir__ready_push(f->loop, f);
+    return true;
+}
+
+/*
+ * Parks the running fiber until weir__wake, the deadline (-ETIMEDOUT) or a
+ * cancel (-ECANCELED); a deadline of 0 or one that has passed never parks
+ * (-EAGAIN, -ETIMEDOUT).  The caller has put its waiters in lists and removes
+ * them whatever the result.  `f->hit` is the waiter that woke it.
+ */
+int weir__wait(struct weir__fiber *me, weir_time deadline, const char *what, const void *on);
+/* The same, deaf to cancel and without a deadline. */
+int weir__wait_shielded(struct weir__fiber *me, const char *what, const void *on);
+
+/* 0, or -EINVAL for a span taken for an instant. */
+static inline int weir__deadline_check(weir_time deadline)
+{
+    return WEIR__LIKELY(deadline >= WEIR_EPOCH || deadline == 0) ? 0 : -EINVAL;
+}
+
+static inline void weir__waiter_init(struct weir__waiter *w, struct weir__fiber *f, void *item)
+{
+    weir__list_init(&w->link);
+    w->fiber = f;
+    w->item = item;
+    w->size = 0;
+    w->index = 0;
+    w->result = 0;
+}
+
+/* Wakes the first waiter of a list that still sleeps; the woken one, off the list, or NULL. */
+struct weir__waiter *weir__wake_first(struct weir__list *list, int result);
+void weir__wake_all(struct weir__list *list, int result);
+
+/* Lists inside public structs are two pointers, zero until first used. */
+struct weir__list *weir__list_of(void *words[2]);
+
+/* Charges the running fiber one operation; yields when its share is used up. */
+void weir__budget_spent(struct weir__loop *l);
+static inline void weir__charge(struct weir__loop *l)
+{
+    if (WEIR__UNLIKELY(--l->budget == 0))
+        weir__budget_spent(l);
+}
+
+void *weir__fiber_slot_get(int slot);
+void weir__fiber_slot_set(int slot, void *value);
+
+/* --- scopes ------------------------------------------------------------ */
+
+struct weir_scope {
+    struct weir__node node; /* first: a scope is a node */
+    int poison;             /* the code of a poisoned handle */
+    struct weir__list fibers, pens;
+    size_t running;
+    struct weir_scope_opts opts;
+    int first; /* the first cause */
+    bool draining;
+    struct weir__list go_waiters, next_waiters, end_waiters, stop_waiters;
+    struct weir_done *done;
+    size_t done_head, done_len;
+    struct weir__loop *loop;
+    struct weir__pen *pen; /* it is this pen's; NULL for a fiber's own */
+    uint32_t joiners;      /* of a pen: the last one frees it */
+};
+
+weir_scope *weir__scope_new(struct weir__node *parent, struct weir__fiber *owner,
+                            const struct weir_scope_opts *opts);
+void weir__scope_destroy(weir_scope *s);
+int weir__scope_admit(weir_scope *s, int (*fn)(void *), void *arg,
+                      const struct weir_go_opts *opts);
+void weir__scope_ended(weir_scope *s, struct weir__fiber *f, int result);
+void weir__scope_join(weir_scope *s, struct weir__fiber *me, const char *what);
+/* Leaves whatever the fiber left open; WEIR_ELEAK if a scope was, else `result`. */
+int weir__scope_unwind(struct weir__fiber *me, int result);
+
+/*
+ * A pen is a scope that an object owns, not a fiber's stack: a child of the
+ * scope in which the object was built.  When that scope closes, the pen's
+ * fibers are cancelled and joined, and the pen answers -ECANCELED.
+ */
+struct weir__pen {
+    weir_scope *scope;   /* NULL until first used */
+    weir_scope *builder; /* NULL when built off a fiber, or once it has closed */
+    struct weir__list link;
+    bool dead;
+};
+
+int weir__pen_init(struct weir__pen *p);
+int weir__pen_go(struct weir__pen *p, int (*fn)(void *), void *arg, const char *name);
+int weir__pen_go_with(struct weir__pen *p, int (*fn)(void *), void *arg,
+                      const struct weir_go_opts *opts);
+void weir__pen_cancel(struct weir__pen *p, int why);
+/* Cancels nothing; waits until all its fibers have ended and frees the scope.  Deaf to cancel. */
+void weir__pen_join(struct weir__pen *p);
+int weir__pen_why(const struct weir__pen *p);
+
+/* --- channel ends held by fibers --------------------------------------- */
+
+void weir__chan_feeds(weir_chan *ch);
+void weir__chan_fed(weir_chan *ch, int result);
+void weir__chan_drains(weir_chan *ch);
+void weir__chan_drained(weir_chan *ch);
+
+/* --- descriptors ------------------------------------------------------- */
+
+/*
+ * Events on a descriptor for code that runs on the loop's stack.  `fn` may set
+ * or delete any watch.  Level-triggered; registration is lazy: asking for no
+ * events only records it.
+ */
+struct weir__watch {
+    int fd;
+    int events;
+    void (*fn)(struct weir__watch *w, int events);
+};
+
+int weir__watch_set(struct weir__watch *w, int fd, int events);
+void weir__watch_del(struct weir__watch *w);
+
+/* Handles what is ready; waits until `until` at most if `block`.  How many fired. */
+int weir__poller_poll(struct weir__loop *l, weir_time until, bool block);
+/* Waiters and watches that something outside may wake. */
+size_t weir__poller_pending(const struct weir__loop *l);
+void weir__poller_free(struct weir__loop *l);
+/* As weir_fd_wait, for one who has just met EAGAIN: trusts the edge, saves a poll(2). */
+int weir__fd_wait_edge(int fd, int events, weir_time deadline);
+
+size_t weir__offload_pending(const struct weir__loop *l);
+void weir__offload_free(struct weir__loop *l);
+
+int weir__watchdog_start(struct weir__loop *l);
+void weir__watchdog_stop(struct weir__loop *l);
+int weir__overflow_catch(struct weir__loop *l);
+void weir__overflow_release(struct weir__loop *l);
+
+bool weir__timer_next(const struct weir__loop *l, weir_time *at);
+void weir__timer_run(struct weir__loop *l);
+void weir__timer_free(struct weir__loop *l);
+
+#endif

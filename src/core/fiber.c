@@ -1,0 +1,386 @@
+/*
+ * fiber.c -- the life of a fiber, from stack to free list.
+ *
+ *     weir_go -> READY -> RUNNING <-> PARKED
+ *                            |
+ *                            v
+ *                          DONE -> its stack, still warm, waits for the next
+ *
+ * weir__ready_push, weir__switch_to, weir__wait and weir__wake are the only
+ * ones that change the state.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "core/core.h"
+#include "sys/clock.h"
+#include "sys/pages.h"
+
+/* --- stacks ------------------------------------------------------------ */
+
+enum { FIBER_STACK_LEAST = 16 << 10, FIBER_SLAB_FIRST = 16, FIBER_SLAB_MOST = 1024 };
+
+struct weir__slab {
+    struct weir__slab *next;
+    char *base;
+    size_t size, count, used; /* bytes a stack; stacks; those that have been taken once */
+};
+
+static int fiber_class(size_t size)
+{
+    int c = 0;
+
+    while (((size_t)FIBER_STACK_LEAST << c) < size)
+        c++;
+    return c;
+}
+
+/* Slabs double, so that one fiber costs little and a million few mappings. */
+static struct weir__slab *fiber_slab_add(struct weir__loop *l, int class)
+{
+    struct weir__slab *before = l->open[class], *slab = weir__alloc(sizeof *slab);
+
+    if (!slab)
+        return NULL;
+    slab->size = (size_t)FIBER_STACK_LEAST << class;
+    slab->count = before ? before->count * 2 : FIBER_SLAB_FIRST;
+    if (slab->count > FIBER_SLAB_MOST)
+        slab->count = FIBER_SLAB_MOST;
+    if (slab->size > 1 << 20)
+        slab->count = 1;
+    slab->base = weir__pages_slab(slab->size, slab->count);
+    if (!slab->base) {
+        weir__free(slab, sizeof *slab);
+        return NULL;
+    }
+    slab->next = l->slabs;
+    return l->slabs = l->open[class] = slab;
+}
+
+/* The record stands on the stack's first page: taking it is what makes the page resident. */
+static struct weir__fiber *fiber_carve(struct weir__loop *l, struct weir__slab *slab, int class)
+{
+    size_t record = (sizeof(struct weir__fiber) + 63) & ~(size_t)63;
+    char *base = slab->base + slab->used++ * slab->size;
+    struct weir__fiber *f = (void *)(base + slab->size - record);
+
+    f->stack = base + WEIR__PAGE;
+    f->stack_size = (size_t)((char *)f - f->stack);
+    f->class = (uint8_t)class;
+    f->loop = l;
+    f->tsan = WEIR__TSAN_NEW();
+    f->valgrind = WEIR__VG_REGISTER(f->stack, (char *)f);
+    return f;
+}
+
+static struct weir__fiber *fiber_take(struct weir__loop *l, size_t size)
+{
+    int class = fiber_class(size);
+    struct weir__fiber *f = l->free[class];
+    struct weir__slab *slab = l->open[class];
+
+    if (f) {
+        l->free[class] = f->next;
+        return f;
+    }
+    if (!slab || slab->used == slab->count)
+        slab = fiber_slab_add(l, class);
+    return slab ? fiber_carve(l, slab, class) : NULL;
+}
+
+static void fiber_slab_free(struct weir__slab *slab)
+{
+    size_t record = (sizeof(struct weir__fiber) + 63) & ~(size_t)63;
+
+    for (size_t i = 0; i < slab->used; i++) {
+        struct weir__fiber *f = (void *)(slab->base + (i + 1) * slab->size - record);
+
+        WEIR__TSAN_FREE(f->tsan);
+        WEIR__VG_DEREGISTER(f->valgrind);
+    }
+    WEIR__ASAN_CLEAR(slab->base, slab->size * slab->count);
+    weir__pages_free(slab->base, slab->size, slab->count);
+    weir__free(slab, sizeof *slab);
+}
+
+void weir__fiber_pools_free(struct weir__loop *l)
+{
+    for (struct weir__slab *s = l->slabs, *next; s; s = next) {
+        next = s->next;
+        fiber_slab_free(s);
+    }
+    l->slabs = NULL;
+}
+
+/* --- start and end ----------------------------------------------------- */
+
+static void fiber_entry(void)
+{
+    struct weir__loop *l = weir__loop_get();
+    struct weir__fiber *me = l->current, *to;
+    weir_scope *scope = me->scope;
+    int r;
+
+    WEIR__ASAN_ENTER(NULL, NULL, NULL);
+    me->state = WEIR__RUNNING;
+    r = weir__scope_unwind(me, me->fn(me->arg));
+    if (me->feeds)
+        weir__chan_fed(me->feeds, r);
+    if (me->drains)
+        weir__chan_drained(me->drains);
+    me->state = WEIR__DONE;
+    weir__scope_ended(scope, me, r);
+    l->live--;
+    me->next = l->free[me->class]; /* used again only after the switch below */
+    l->free[me->class] = me;
+    to = l->ready_head && --l->turn ? weir__ready_pop(l) : &l->root;
+    l->current = to;
+    l->budget = WEIR__TURN;
+    WEIR__TSAN_SWITCH(to->tsan);
+    WEIR__ASAN_LEAVE(NULL, to->stack, to->stack_size);
+    weir__switch(&me->sp, to->sp);
+    __builtin_unreachable();
+}
+
+static void fiber_timeout(struct weir__timer *t)
+{
+    weir__wake(WEIR__ENTRY(t, struct weir__fiber, timer), -ETIMEDOUT, NULL);
+}
+
+static void fiber_name(struct weir__fiber *f, const char *name)
+{
+    size_t n = strnlen(name, sizeof f->name - 1);
+
+    memcpy(f->name, name, n);
+    f->name[n] = '\0';
+}
+
+static void fiber_prepare(struct weir__fiber *f, weir_scope *s, int (*fn)(void *), void *arg)
+{
+    f->node = &s->node;
+    f->scope = s;
+    f->fn = fn;
+    f->arg = arg;
+    f->feeds = f->drains = NULL;
+    f->state = WEIR__READY;
+    f->shielded = false;
+    f->timer = (struct weir__timer){.fire = fiber_timeout};
+    f->name[0] = '\0';
+    f->waits = NULL;
+    f->asan = NULL;
+    memset(f->slots, 0, sizeof f->slots);
+    WEIR__ASAN_CLEAR(f->stack, f->stack_size);
+    f->sp = weir__switch_prepare(f, fiber_entry);
+}
+
+int weir__fiber_start(struct weir__loop *l, weir_scope *s, int (*fn)(void *), void *arg,
+                      const struct weir_go_opts *opts)
+{
+    size_t size = opts && opts->stack ? opts->stack : s->opts.stack ? s->opts.stack
+                                                                   : l->config.stack;
+    struct weir__fiber *f = fiber_take(l, size);
+
+    if (!f)
+        return -ENOMEM;
+    fiber_prepare(f, s, fn, arg);
+    if (opts && opts->name)
+        fiber_name(f, opts->name);
+    if (opts && (f->feeds = opts->feeds))
+        weir__chan_feeds(f->feeds);
+    if (opts && (f->drains = opts->drains))
+        weir__chan_drains(f->drains);
+    weir__list_append(&s->fibers, &f->member);
+    s->running++;
+    l->live++;
+    weir__ready_push(l, f);
+    return 0;
+}
+
+/* --- parking ----------------------------------------------------------- */
+
+/* In a simulation a fiber joins the queue at a random place among the first eight. */
+void weir__ready_shuffled(struct weir__loop *l, struct weir__fiber *f)
+{
+    struct weir__fiber **at = &l->ready_head;
+    uint64_t k;
+
+    l->rng = l->rng * 6364136223846793005u + 1442695040888963407u;
+    k = (l->rng >> 33) % 8;
+    while (*at != f && k--)
+        at = &(*at)->next;
+    if (*at == f)
+        return;
+    for (l->ready_tail = at; *l->ready_tail != f; l->ready_tail = &(*l->ready_tail)->next)
+        ;
+    *l->ready_tail = NULL;
+    f->next = *at;
+    *at = f;
+    while (*l->ready_tail)
+        l->ready_tail = &(*l->ready_tail)->next;
+}
+
+static int fiber_park(struct weir__fiber *me, const char *what, const void *on)
+{
+    struct weir__loop *l = me->loop;
+
+    me->state = WEIR__PARKED;
+    me->hit = NULL;
+    me->waits = what;
+    me->waits_on = on;
+    me->since = l->now;
+    weir__park(l, me);
+    return me->wake;
+}
+
+/* An injected fault at a suspension point: the fiber's scope is cancelled, as a user would. */
+static bool fiber_fault(struct weir__fiber *me)
+{
+    if (!weir__fault_point(WEIR__FAULT_SUSPEND))
+        return false;
+    weir__node_cancel(&me->scope->node, -ECANCELED);
+    return true;
+}
+
+int weir__wait(struct weir__fiber *me, weir_time deadline, const char *what, const void *on)
+{
+    int r;
+
+    if (fiber_fault(me) || me->node->why)
+        return -ECANCELED;
+    if (deadline <= me->loop->now)
+        return deadline ? -ETIMEDOUT : -EAGAIN;
+    if (deadline != WEIR_NEVER && weir__timer_arm(&me->timer, deadline) < 0)
+        return -ENOMEM;
+    r = fiber_park(me, what, on);
+    weir__timer_stop(&me->timer);
+    return r;
+}
+
+int weir__wait_shielded(struct weir__fiber *me, const char *what, const void *on)
+{
+    int r;
+
+    me->shielded = true;
+    r = fiber_park(me, what, on);
+    me->shielded = false;
+    return r;
+}
+
+struct weir__waiter *weir__wake_first(struct weir__list *list, int result)
+{
+    while (!weir__list_empty(list)) {
+        struct weir__waiter *w = WEIR__ENTRY(list->next, struct weir__waiter, link);
+
+        weir__list_remove(&w->link);
+        if (weir__wake(w->fiber, result, w))
+            return w;
+    }
+    return NULL;
+}
+
+void weir__wake_all(struct weir__list *list, int result)
+{
+    while (weir__wake_first(list, result))
+        ;
+}
+
+struct weir__list *weir__list_of(void *words[2])
+{
+    struct weir__list *list = (struct weir__list *)(void *)words;
+
+    if (!list->next)
+        weir__list_init(list);
+    return list;
+}
+
+static void fiber_requeue(struct weir__loop *l, struct weir__fiber *me)
+{
+    me->state = WEIR__READY;
+    weir__ready_push(l, me);
+    weir__park(l, me);
+}
+
+void weir__budget_spent(struct weir__loop *l)
+{
+    struct weir__fiber *me = l->current;
+
+    l->budget = WEIR__TURN;
+    if (me != &l->root)
+        fiber_requeue(l, me);
+}
+
+/* --- what a fiber can do by itself ------------------------------------- */
+
+int weir_yield(void)
+{
+    struct weir__fiber *me = weir__self();
+
+    if (!me)
+        return WEIR_ENOFIBER;
+    fiber_requeue(me->loop, me);
+    return me->node->why ? -ECANCELED : 0;
+}
+
+int weir_checkpoint(void)
+{
+    struct weir__fiber *me = weir__self();
+
+    if (!me)
+        return WEIR_ENOFIBER;
+    weir__charge(me->loop);
+    return me->node->why ? -ECANCELED : 0;
+}
+
+int weir_sleep(weir_time until)
+{
+    struct weir__fiber *me = weir__self();
+    int r;
+
+    if (weir__deadline_check(until) < 0)
+        return -EINVAL;
+    if (!me)
+        return WEIR_ENOFIBER;
+    if (until <= me->loop->now) /* still a turn for the others, and a look at the cancel */
+        return weir_yield();
+    r = weir__wait(me, until, "sleep", NULL);
+    return r == -ETIMEDOUT ? 0 : r;
+}
+
+void weir_name(const char *name)
+{
+    struct weir__fiber *me = weir__self();
+
+    if (me && name)
+        fiber_name(me, name);
+}
+
+void *weir__fiber_slot_get(int slot)
+{
+    struct weir__fiber *me = weir__self();
+
+    return me ? me->slots[slot] : NULL;
+}
+
+void weir__fiber_slot_set(int slot, void *value)
+{
+    struct weir__fiber *me = weir__self();
+
+    if (me)
+        me->slots[slot] = value;
+}
+
+weir_time weir_now(void)
+{
+    struct weir__loop *l = weir__loop_get();
+
+    return l ? l->now : weir__clock_now();
+}
+
+weir_time weir_after(weir_span span)
+{
+    weir_time now = weir_now();
+
+    if (span <= 0)
+        return now;
+    return span > WEIR_NEVER - now ? WEIR_NEVER : now + span;
+}

@@ -1,0 +1,26 @@
+/*
+ * inbox.h -- the one door through which other threads reach a loop.
+ */
+#ifndef WEIR__INBOX_H
+#define WEIR__INBOX_H
+
+#include "core/core.h"
+
+struct weir__letter {
+    struct weir__letter *next;
+    void (*fn)(struct weir__letter *l); /* runs on the loop's stack */
+};
+
+/* Makes the inbox and its eventfd; 0 or a negative errno.  On the loop's thread. */
+int weir__inbox_open(struct weir__loop *l);
+
+/* From any thread; the letter belongs to the loop until `fn` runs. */
+void weir__inbox_post(struct weir__loop *l, struct weir__letter *letter);
+
+/* Runs the letters that have come. */
+void weir__inbox_serve(struct weir__loop *l);
+void weir__inbox_free(struct weir__loop *l);
+
+int weir__poller_inbox(struct weir__loop *l, int eventfd);
+
+#endif

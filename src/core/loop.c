@@ -1,0 +1,277 @@
+/*
+ * loop.c -- one event loop a thread: entry, turns, and the moment when nothing
+ * can run.
+ *
+ * A turn lets at most WEIR__TURN switches happen before descriptors and timers
+ * are looked at, so neither can be starved by fibers that only feed each
+ * other.
+ */
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/core.h"
+#include "sys/clock.h"
+
+__thread struct weir__loop *weir__loop_here;
+
+void weir__log(struct weir__loop *l, int level, const char *format, ...)
+{
+    char text[256];
+    va_list args;
+
+    if (!l->config.log)
+        return;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    l->config.log(l->config.log_ctx, level, text);
+}
+
+/* --- configuration ----------------------------------------------------- */
+
+static int loop_configure(struct weir_config *c, const struct weir_config *given)
+{
+    static const struct weir_config defaults;
+
+    *c = given ? *given : defaults;
+    for (size_t i = 0; i < sizeof c->reserved / sizeof *c->reserved; i++)
+        if (c->reserved[i])
+            return -EINVAL;
+    if (c->loops > 1)
+        return -ENOTSUP;
+    if (c->stack == 0)
+        c->stack = WEIR__ASAN || WEIR__TSAN ? 256 << 10 : 64 << 10;
+    if (c->stack < 16 << 10 || c->stack > 64 << 20 || c->grace < 0 || c->watchdog < 0)
+        return -EINVAL;
+    if (c->offload_threads > 1024 || c->catch_overflow > 1)
+        return -EINVAL;
+    if (c->offload_threads == 0)
+        c->offload_threads = 4;
+    if (c->offload_queue == 0)
+        c->offload_queue = 1024;
+    if (c->grace == 0)
+        c->grace = WEIR_S(5);
+    return 0;
+}
+
+/* ASan wants to know the stack it comes back to. */
+static void loop_root_bounds(struct weir__loop *l)
+{
+    pthread_attr_t attr;
+    void *bottom;
+
+    if (pthread_getattr_np(pthread_self(), &attr) != 0)
+        return;
+    if (pthread_attr_getstack(&attr, &bottom, &l->root.stack_size) == 0)
+        l->root.stack = bottom;
+    pthread_attr_destroy(&attr);
+}
+
+static void loop_init(struct weir__loop *l, bool sim, uint64_t seed)
+{
+    l->ready_tail = &l->ready_head;
+    l->turn = WEIR__TURN;
+    l->sim = sim;
+    l->rng = seed * 2 + 1;
+    l->now = sim ? WEIR_EPOCH : weir__clock_now();
+    l->current = &l->root;
+    l->root.loop = l;
+    l->root.tsan = WEIR__TSAN_SELF();
+    if (WEIR__ASAN)
+        loop_root_bounds(l);
+}
+
+/* --- running ----------------------------------------------------------- */
+
+static void loop_enter(struct weir__loop *l, struct weir__fiber *f)
+{
+    l->current = f;
+    l->budget = WEIR__TURN;
+    WEIR__TSAN_SWITCH(f->tsan);
+    WEIR__ASAN_LEAVE(&l->root.asan, f->stack, f->stack_size);
+    weir__switch(&l->root.sp, f->sp);
+    WEIR__ASAN_ENTER(l->root.asan, NULL, NULL);
+    l->current = &l->root;
+}
+
+/* A fiber that asked for the big stack goes on right after its call, before all others. */
+static void loop_serve_calls(struct weir__loop *l)
+{
+    while (l->call.fn) {
+        struct weir__call c = l->call;
+
+        l->call.fn = NULL;
+        c.fiber->wake = c.fn(c.arg);
+        loop_enter(l, c.fiber);
+    }
+}
+
+/* Everything that may still wake somebody: while there is any, waiting is no deadlock. */
+static bool loop_may_wake(const struct weir__loop *l)
+{
+    return l->heap_len || weir__poller_pending(l) || weir__offload_pending(l);
+}
+
+static void loop_wait_real(struct weir__loop *l, weir_time until)
+{
+    if (l->poller)
+        weir__poller_poll(l, until, true);
+    else
+        weir__clock_sleep(until - l->now);
+    l->now = weir__clock_now();
+}
+
+/* Virtual time stands still while something real is under way, and jumps when nothing is. */
+static void loop_wait_sim(struct weir__loop *l, weir_time until)
+{
+    if (weir__offload_pending(l))
+        weir__poller_poll(l, WEIR_NEVER, true);
+    else if (weir__poller_pending(l) && weir__poller_poll(l, l->now + WEIR_MS(1), true) > 0)
+        return;
+    else if (until != WEIR_NEVER && until > l->now)
+        l->now = until;
+}
+
+static void loop_idle(struct weir__loop *l)
+{
+    weir_time until = WEIR_NEVER;
+
+    if (!loop_may_wake(l)) {
+        weir__loop_deadlock(l);
+        return;
+    }
+    weir__timer_next(l, &until);
+    if (l->sim)
+        loop_wait_sim(l, until);
+    else
+        loop_wait_real(l, until);
+}
+
+static void loop_turn(struct weir__loop *l)
+{
+    __atomic_store_n(&l->turns, l->turns + 1, __ATOMIC_RELAXED);
+    l->turn = WEIR__TURN;
+    if (!l->ready_head) {
+        __atomic_store_n(&l->turns, l->turns | (uint64_t)1 << 63, __ATOMIC_RELAXED);
+        loop_idle(l);
+        __atomic_store_n(&l->turns, l->turns & ~((uint64_t)1 << 63), __ATOMIC_RELAXED);
+    } else {
+        if (!l->sim)
+            l->now = weir__clock_now();
+        if (l->poller)
+            weir__poller_poll(l, 0, false);
+    }
+    if (l->heap_len)
+        weir__timer_run(l);
+}
+
+static void loop_drive(struct weir__loop *l)
+{
+    while (l->live) {
+        struct weir__fiber *f;
+
+        if (!l->ready_head || l->turn <= 1)
+            loop_turn(l);
+        f = weir__ready_pop(l);
+        if (!f)
+            continue;
+        loop_enter(l, f);
+        loop_serve_calls(l);
+    }
+}
+
+int weir_loop_call(int (*fn)(void *), void *arg)
+{
+    struct weir__fiber *me = weir__self();
+    struct weir__loop *l = weir__loop_get();
+
+    if (!fn)
+        return -EINVAL;
+    if (!me)
+        return l ? fn(arg) : WEIR_ENOFIBER; /* already on the loop's stack */
+    l->call = (struct weir__call){fn, arg, me};
+    weir__switch_to(l, me, &l->root);
+    return me->wake;
+}
+
+/* --- entry ------------------------------------------------------------- */
+
+struct loop_main {
+    int (*fn)(void *);
+    void *arg;
+    int result;
+};
+
+static int loop_main_run(void *arg)
+{
+    struct loop_main *m = arg;
+
+    m->result = m->fn(m->arg);
+    return m->result;
+}
+
+static void loop_fini(struct weir__loop *l)
+{
+    weir__watchdog_stop(l);
+    weir__overflow_release(l);
+    weir__offload_free(l);
+    weir__poller_free(l);
+    weir__scope_destroy(l->top);
+    weir__fiber_pools_free(l);
+    weir__timer_free(l);
+}
+
+static int loop_start(struct weir__loop *l, struct loop_main *m)
+{
+    struct weir_go_opts main_opts = {.name = "main"};
+    int r;
+
+    l->top = weir__scope_new(NULL, NULL, &(struct weir_scope_opts){.name = "weir_run"});
+    if (!l->top)
+        return -ENOMEM;
+    r = weir__fiber_start(l, l->top, loop_main_run, m, &main_opts);
+    if (r == 0 && l->config.watchdog)
+        r = weir__watchdog_start(l);
+    if (r == 0 && l->config.catch_overflow)
+        r = weir__overflow_catch(l);
+    return r;
+}
+
+int weir__loop_run(const struct weir_config *config, bool sim, uint64_t seed, int (*fn)(void *),
+                   void *arg)
+{
+    struct loop_main m = {fn, arg, 0};
+    struct weir__loop l = {0};
+    struct weir_alloc before;
+    int r;
+
+    if (weir__loop_get())
+        return -EBUSY;
+    r = fn ? loop_configure(&l.config, config) : -EINVAL;
+    if (r < 0)
+        return r;
+    loop_init(&l, sim, seed);
+    before = weir__alloc_use(&l.config.alloc);
+    weir__loop_here = &l;
+    r = loop_start(&l, &m);
+    if (r == 0) {
+        loop_drive(&l);
+        r = l.top->first == WEIR_ELEAK ? WEIR_ELEAK : m.result;
+    }
+    loop_fini(&l);
+    weir__loop_here = NULL;
+    weir__alloc_use(&before);
+    return r;
+}
+
+int weir_run(const struct weir_config *config, int (*fn)(void *), void *arg)
+{
+    return weir__loop_run(config, false, 0, fn, arg);
+}
+
+int weir_sim_run(uint64_t seed, const struct weir_config *config, int (*fn)(void *), void *arg)
+{
+    return weir__loop_run(config, true, seed, fn, arg);
+}

@@ -1,0 +1,361 @@
+/*
+ * poller.c -- descriptors on epoll.
+ *
+ * A descriptor is registered once, edge-triggered, for both directions, at its
+ * first wait; after that a wait costs no system call.  An edge that finds no
+ * waiter is remembered in `ready` and used up by the next wait.  A watch (code
+ * on the loop's stack) is level-triggered instead, and asks for what it wants.
+ */
+#include <poll.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+#include <weir/io.h>
+
+#include "core/core.h"
+#include "core/inbox.h"
+#include "sys/clock.h"
+
+enum { POLLER_BATCH = 64, POLLER_INBOX = -1 };
+
+struct poller_fd {
+    struct weir__fiber *reader, *writer;
+    struct weir__watch *watch;
+    uint8_t ready; /* edges nobody has used yet */
+    uint8_t armed; /* what a watch is registered for */
+    bool known;    /* registered with epoll */
+};
+
+struct weir__poller {
+    int epoll;
+    struct poller_fd *fds;
+    size_t count;   /* of the table */
+    size_t pending; /* waiters and watches with events */
+};
+
+static int poller_open(struct weir__loop *l)
+{
+    struct weir__poller *p;
+
+    if (l->poller)
+        return 0;
+    p = weir__alloc(sizeof *p);
+    if (!p)
+        return -ENOMEM;
+    p->epoll = epoll_create1(EPOLL_CLOEXEC);
+    if (p->epoll < 0) {
+        int r = -errno;
+
+        weir__free(p, sizeof *p);
+        return r;
+    }
+    l->poller = p;
+    return 0;
+}
+
+static int poller_grow(struct weir__poller *p, int fd)
+{
+    size_t count = p->count ? p->count : 64;
+    struct poller_fd *fds;
+
+    while (count <= (size_t)fd)
+        count *= 2;
+    fds = weir__realloc(p->fds, p->count * sizeof *fds, count * sizeof *fds);
+    if (!fds)
+        return -ENOMEM;
+    memset(fds + p->count, 0, (count - p->count) * sizeof *fds);
+    p->fds = fds;
+    p->count = count;
+    return 0;
+}
+
+static int poller_entry(int fd, struct weir__poller **p, struct poller_fd **out)
+{
+    int r;
+
+    if (fd < 0)
+        return -EBADF;
+    r = poller_open(weir__loop_get());
+    if (r < 0)
+        return r;
+    *p = weir__loop_get()->poller;
+    if ((size_t)fd >= (*p)->count && (r = poller_grow(*p, fd)) < 0)
+        return r;
+    *out = &(*p)->fds[fd];
+    return 0;
+}
+
+static int poller_ctl(struct weir__poller *p, int op, int fd, uint32_t events)
+{
+    struct epoll_event e = {.events = events, .data.fd = fd};
+
+    return epoll_ctl(p->epoll, op, fd, &e) < 0 ? -errno : 0;
+}
+
+/* --- fibers ------------------------------------------------------------ */
+
+static int poller_register(struct weir__poller *p, struct poller_fd *f, int fd)
+{
+    int r;
+
+    if (f->known)
+        return f->watch ? -EBUSY : 0;
+    r = poller_ctl(p, EPOLL_CTL_ADD, fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET);
+    f->known = r == 0;
+    f->ready = 0;
+    return r;
+}
+
+static int poller_park(struct weir__poller *p, int fd, int events, weir_time deadline)
+{
+    struct weir__fiber *me = weir__self();
+    struct poller_fd *f = &p->fds[fd];
+    int r;
+
+    if ((events & WEIR_FD_READ && f->reader) || (events & WEIR_FD_WRITE && f->writer))
+        return -EBUSY;
+    if (events & WEIR_FD_READ)
+        f->reader = me;
+    if (events & WEIR_FD_WRITE)
+        f->writer = me;
+    p->pending++;
+    r = weir__wait(me, deadline, events & WEIR_FD_READ ? "fd read" : "fd write", NULL);
+    p->pending--;
+    f = &p->fds[fd]; /* the table may have moved */
+    if (f->reader == me)
+        f->reader = NULL;
+    if (f->writer == me)
+        f->writer = NULL;
+    return r;
+}
+
+int weir__fd_wait_edge(int fd, int events, weir_time deadline)
+{
+    struct weir__poller *p;
+    struct poller_fd *f;
+    int r;
+
+    if (!weir__self())
+        return WEIR_ENOFIBER;
+    r = poller_entry(fd, &p, &f);
+    if (r == 0)
+        r = poller_register(p, f, fd);
+    if (r < 0)
+        return r;
+    r = f->ready & events;
+    f->ready &= (uint8_t)~events;
+    return r ? r : poller_park(p, fd, events, deadline);
+}
+
+static int poller_probe(int fd, int events)
+{
+    struct pollfd q = {.fd = fd};
+
+    if (events & WEIR_FD_READ)
+        q.events |= POLLIN | POLLRDHUP;
+    if (events & WEIR_FD_WRITE)
+        q.events |= POLLOUT;
+    if (poll(&q, 1, 0) <= 0)
+        return 0;
+    if (q.revents & POLLNVAL)
+        return -EBADF;
+    if (q.revents & (POLLERR | POLLHUP))
+        return events;
+    return (q.revents & (POLLIN | POLLRDHUP) ? WEIR_FD_READ : 0) |
+           (q.revents & POLLOUT ? WEIR_FD_WRITE : 0);
+}
+
+int weir_fd_wait(int fd, int events, weir_time deadline)
+{
+    int r;
+
+    if (!events || events & ~(WEIR_FD_READ | WEIR_FD_WRITE) || weir__deadline_check(deadline) < 0)
+        return -EINVAL;
+    for (;;) { /* a remembered edge may be stale: only what poll(2) sees is told */
+        r = poller_probe(fd, events);
+        if (r != 0)
+            return r;
+        r = weir__fd_wait_edge(fd, events, deadline);
+        if (r < 0)
+            return r;
+    }
+}
+
+void weir_fd_forget(int fd)
+{
+    struct weir__loop *l = weir__loop_get();
+    struct poller_fd *f;
+
+    if (!l || !l->poller || fd < 0 || (size_t)fd >= l->poller->count)
+        return;
+    f = &l->poller->fds[fd];
+    if (!f->known)
+        return;
+    (void)epoll_ctl(l->poller->epoll, EPOLL_CTL_DEL, fd, NULL);
+    if (f->reader)
+        weir__wake(f->reader, -EBADF, NULL);
+    if (f->writer)
+        weir__wake(f->writer, -EBADF, NULL);
+    if (f->watch && f->watch->events)
+        l->poller->pending--;
+    memset(f, 0, sizeof *f);
+}
+
+int weir_close(int fd)
+{
+    weir_fd_forget(fd);
+    return close(fd) < 0 ? -errno : 0;
+}
+
+/* --- watches ----------------------------------------------------------- */
+
+static uint32_t poller_epoll_events(int events)
+{
+    return (events & WEIR_FD_READ ? EPOLLIN | EPOLLRDHUP : 0) |
+           (events & WEIR_FD_WRITE ? EPOLLOUT : 0);
+}
+
+int weir__watch_set(struct weir__watch *w, int fd, int events)
+{
+    struct weir__poller *p;
+    struct poller_fd *f;
+    int r = poller_entry(fd, &p, &f);
+
+    if (r < 0)
+        return r;
+    if (f->known && f->watch != w)
+        weir_fd_forget(fd); /* the number was closed and is another descriptor now */
+    if (!f->known || events & ~f->armed) {
+        r = poller_ctl(p, f->known ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fd, poller_epoll_events(events));
+        if (r == -ENOENT)
+            r = poller_ctl(p, EPOLL_CTL_ADD, fd, poller_epoll_events(events));
+        else if (r == -EEXIST)
+            r = poller_ctl(p, EPOLL_CTL_MOD, fd, poller_epoll_events(events));
+        if (r < 0)
+            return r;
+        f->armed = (uint8_t)events;
+    }
+    if (f->watch == w)
+        p->pending -= w->events != 0;
+    p->pending += events != 0;
+    f->known = true;
+    f->watch = w;
+    w->fd = fd;
+    w->events = events;
+    return 0;
+}
+
+void weir__watch_del(struct weir__watch *w)
+{
+    struct weir__loop *l = weir__loop_get();
+
+    if (w->fd >= 0 && l && l->poller && (size_t)w->fd < l->poller->count &&
+        l->poller->fds[w->fd].watch == w)
+        weir_fd_forget(w->fd);
+    w->fd = -1;
+    w->events = 0;
+}
+
+/* --- polling ----------------------------------------------------------- */
+
+static int poller_seen(uint32_t events)
+{
+    int seen = 0;
+
+    if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+        seen |= WEIR_FD_READ;
+    if (events & (EPOLLOUT | EPOLLHUP | EPOLLERR))
+        seen |= WEIR_FD_WRITE;
+    return seen;
+}
+
+static void poller_watch_fire(struct weir__poller *p, int fd, int seen)
+{
+    struct poller_fd *f = &p->fds[fd];
+    struct weir__watch *w = f->watch;
+
+    if (seen & w->events) {
+        w->fn(w, seen & w->events);
+        return;
+    }
+    if (poller_ctl(p, EPOLL_CTL_MOD, fd, poller_epoll_events(w->events)) == 0)
+        f->armed = (uint8_t)w->events; /* it no longer wanted this: now epoll knows */
+}
+
+static void poller_fire(struct weir__poller *p, int fd, int seen)
+{
+    struct poller_fd *f = &p->fds[fd];
+    struct weir__fiber *reader = f->reader, *writer = f->writer;
+
+    if (f->watch) {
+        poller_watch_fire(p, fd, seen);
+        return;
+    }
+    if (seen & WEIR_FD_READ && reader) {
+        seen &= ~WEIR_FD_READ;
+        f->reader = NULL;
+        weir__wake(reader, WEIR_FD_READ, NULL);
+    }
+    if (seen & WEIR_FD_WRITE && writer) {
+        seen &= ~WEIR_FD_WRITE;
+        f->writer = NULL;
+        weir__wake(writer, WEIR_FD_WRITE, NULL);
+    }
+    f->ready |= (uint8_t)seen;
+}
+
+static int poller_wait(struct weir__poller *p, struct epoll_event *events, weir_span span)
+{
+    struct timespec t = {.tv_sec = span / 1000000000, .tv_nsec = span % 1000000000};
+    int n = epoll_pwait2(p->epoll, events, POLLER_BATCH, span < 0 ? NULL : &t, NULL);
+
+    if (n < 0 && errno == ENOSYS) /* before Linux 5.11: whole milliseconds, never early */
+        n = epoll_wait(p->epoll, events, POLLER_BATCH,
+                       span < 0 ? -1 : span > WEIR_S(86400) ? 86400000
+                                                            : (int)((span + 999999) / 1000000));
+    return n;
+}
+
+int weir__poller_poll(struct weir__loop *l, weir_time until, bool block)
+{
+    struct epoll_event events[POLLER_BATCH];
+    weir_span span = until == WEIR_NEVER ? -1 : until > l->now ? until - l->now : 0;
+    int n = poller_wait(l->poller, events, block ? span : 0);
+
+    for (int i = 0; i < n; i++) {
+        int fd = events[i].data.fd;
+
+        if (fd == POLLER_INBOX)
+            weir__inbox_serve(l);
+        else if (l->poller->fds[fd].known)
+            poller_fire(l->poller, fd, poller_seen(events[i].events));
+    }
+    return n;
+}
+
+int weir__poller_inbox(struct weir__loop *l, int eventfd)
+{
+    struct epoll_event e = {.events = EPOLLIN, .data.fd = POLLER_INBOX};
+    int r = poller_open(l);
+
+    if (r < 0)
+        return r;
+    return epoll_ctl(l->poller->epoll, EPOLL_CTL_ADD, eventfd, &e) < 0 ? -errno : 0;
+}
+
+size_t weir__poller_pending(const struct weir__loop *l)
+{
+    return l->poller ? l->poller->pending : 0;
+}
+
+void weir__poller_free(struct weir__loop *l)
+{
+    struct weir__poller *p = l->poller;
+
+    if (!p)
+        return;
+    close(p->epoll);
+    weir__free(p->fds, p->count * sizeof *p->fds);
+    weir__free(p, sizeof *p);
+    l->poller = NULL;
+}

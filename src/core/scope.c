@@ -1,0 +1,484 @@
+/*
+ * scope.c -- where fibers are started, and where they are waited for.
+ */
+#include "core/core.h"
+
+#include <string.h>
+
+/* --- making and freeing ------------------------------------------------ */
+
+static struct weir_scope scope_poisons[] = {
+    {.poison = -EINVAL}, {.poison = -ENOMEM}, {.poison = WEIR_ENOFIBER}};
+
+static weir_scope *scope_poison(int code)
+{
+    for (size_t i = 1; i < sizeof scope_poisons / sizeof *scope_poisons; i++)
+        if (scope_poisons[i].poison == code)
+            return &scope_poisons[i];
+    return &scope_poisons[0];
+}
+
+static size_t scope_done_bytes(const weir_scope *s)
+{
+    return s->opts.results * sizeof *s->done;
+}
+
+static weir_scope *scope_alloc(const struct weir_scope_opts *opts)
+{
+    weir_scope *s = weir__alloc(sizeof *s);
+
+    if (!s)
+        return NULL;
+    s->opts = opts ? *opts : (struct weir_scope_opts){0};
+    if (s->opts.results && !(s->done = weir__alloc(scope_done_bytes(s)))) {
+        weir__free(s, sizeof *s);
+        return NULL;
+    }
+    return s;
+}
+
+weir_scope *weir__scope_new(struct weir__node *parent, struct weir__fiber *owner,
+                            const struct weir_scope_opts *opts)
+{
+    weir_scope *s = scope_alloc(opts);
+
+    if (!s)
+        return NULL;
+    weir__node_init(&s->node, parent, owner, WEIR__NODE_SCOPE);
+    weir__list_init(&s->fibers);
+    weir__list_init(&s->pens);
+    weir__list_init(&s->go_waiters);
+    weir__list_init(&s->next_waiters);
+    weir__list_init(&s->end_waiters);
+    weir__list_init(&s->stop_waiters);
+    s->loop = weir__loop_get();
+    return s;
+}
+
+void weir__scope_destroy(weir_scope *s)
+{
+    if (!s)
+        return;
+    weir__node_leave(&s->node);
+    weir__free(s->done, scope_done_bytes(s));
+    weir__free(s, sizeof *s);
+}
+
+static int scope_opts_check(const struct weir_scope_opts *o)
+{
+    if (!o)
+        return 0;
+    for (size_t i = 0; i < sizeof o->reserved / sizeof *o->reserved; i++)
+        if (o->reserved[i])
+            return -EINVAL;
+    if (weir__deadline_check(o->deadline) < 0 || o->stack > 64 << 20)
+        return -EINVAL;
+    if (o->results > 1 << 24 || (unsigned)o->on_error > WEIR_KEEP)
+        return -EINVAL;
+    return 0;
+}
+
+weir_scope *weir_scope_open(const struct weir_scope_opts *opts)
+{
+    struct weir__fiber *me = weir__self();
+    weir_scope *s;
+
+    if (!me)
+        return scope_poison(WEIR_ENOFIBER);
+    if (scope_opts_check(opts) < 0)
+        return scope_poison(-EINVAL);
+    s = weir__scope_new(me->node, me, opts);
+    if (!s)
+        return scope_poison(-ENOMEM);
+    if (opts && opts->deadline && weir__node_deadline(&s->node, opts->deadline) < 0) {
+        weir__scope_destroy(s);
+        return scope_poison(-ENOMEM);
+    }
+    me->node = &s->node;
+    return s;
+}
+
+/* --- starting ---------------------------------------------------------- */
+
+static bool scope_full(const weir_scope *s)
+{
+    return s->opts.limit && s->running >= s->opts.limit;
+}
+
+static int scope_wait_room(weir_scope *s, struct weir__fiber *me)
+{
+    struct weir__waiter w;
+    int r;
+
+    if (!me)
+        return WEIR_ENOFIBER;
+    weir__waiter_init(&w, me, NULL);
+    weir__list_append(&s->go_waiters, &w.link);
+    r = weir__wait(me, WEIR_NEVER, "go", s);
+    weir__list_remove(&w.link);
+    return r;
+}
+
+int weir__scope_admit(weir_scope *s, int (*fn)(void *), void *arg, const struct weir_go_opts *opts)
+{
+    int r;
+
+    for (;;) {
+        if (s->node.why || s->draining)
+            return -ECANCELED;
+        if (s->opts.results && s->done_len + s->running >= s->opts.results)
+            return -EAGAIN;
+        if (!scope_full(s))
+            return weir__fiber_start(s->loop, s, fn, arg, opts);
+        r = scope_wait_room(s, weir__self());
+        if (r < 0)
+            return r;
+    }
+}
+
+int weir_go_with(weir_scope *s, int (*fn)(void *), void *arg, const struct weir_go_opts *opts)
+{
+    if (!s || !fn)
+        return -EINVAL;
+    if (s->poison)
+        return s->poison;
+    if (opts && (opts->reserved[0] || opts->reserved[1] || opts->reserved[2] ||
+                 opts->stack > 64 << 20))
+        return -EINVAL;
+    if (s->loop != weir__loop_get())
+        return WEIR_ENOFIBER;
+    return weir__scope_admit(s, fn, arg, opts);
+}
+
+int weir_go(weir_scope *s, int (*fn)(void *), void *arg)
+{
+    return weir_go_with(s, fn, arg, NULL);
+}
+
+/* --- ending ------------------------------------------------------------ */
+
+static void scope_keep_result(weir_scope *s, struct weir__fiber *f, int result)
+{
+    size_t at;
+
+    if (!s->opts.results)
+        return;
+    at = (s->done_head + s->done_len++) % s->opts.results;
+    s->done[at] = (struct weir_done){result, f->arg};
+    weir__wake_first(&s->next_waiters, 0);
+}
+
+/* A -ECANCELED of a scope that has been cancelled is an echo, not a cause. */
+static void scope_note(weir_scope *s, int result)
+{
+    if (result >= 0 || (result == -ECANCELED && s->node.why))
+        return;
+    if (!s->first && !s->node.why)
+        s->first = result;
+    if (s->opts.on_error == WEIR_FAIL_FAST)
+        weir__node_cancel(&s->node, result);
+}
+
+void weir__scope_ended(weir_scope *s, struct weir__fiber *f, int result)
+{
+    weir__list_remove(&f->member);
+    s->running--;
+    scope_note(s, result);
+    scope_keep_result(s, f, result);
+    weir__wake_first(&s->go_waiters, 0);
+    if (s->running == 0) {
+        weir__wake_all(&s->end_waiters, 0);
+        weir__wake_all(&s->next_waiters, 0);
+    }
+}
+
+int weir_scope_next(weir_scope *s, struct weir_done *out, weir_time deadline)
+{
+    struct weir__fiber *me = weir__self();
+    struct weir__waiter w;
+    int r;
+
+    if (!s || !out || weir__deadline_check(deadline) < 0)
+        return -EINVAL;
+    if (s->poison || !s->opts.results)
+        return s->poison ? s->poison : -EINVAL;
+    while (!s->done_len) {
+        if (!s->running)
+            return 0;
+        if (!me)
+            return WEIR_ENOFIBER;
+        weir__waiter_init(&w, me, NULL);
+        weir__list_append(&s->next_waiters, &w.link);
+        r = weir__wait(me, deadline, "scope_next", s);
+        weir__list_remove(&w.link);
+        if (r < 0 && !s->done_len)
+            return r;
+    }
+    *out = s->done[s->done_head];
+    s->done_head = (s->done_head + 1) % s->opts.results;
+    s->done_len--;
+    return 1;
+}
+
+int weir_scope_cancel(weir_scope *s, int why)
+{
+    if (!s || why >= 0)
+        return -EINVAL;
+    if (s->poison)
+        return s->poison;
+    weir__node_cancel(&s->node, why);
+    return 0;
+}
+
+int weir_scope_why(const weir_scope *s)
+{
+    return !s ? -EINVAL : s->poison ? s->poison : s->node.why;
+}
+
+size_t weir_scope_running(const weir_scope *s)
+{
+    return s && !s->poison ? s->running : 0;
+}
+
+/* --- closing ----------------------------------------------------------- */
+
+struct scope_grace {
+    struct weir__timer timer;
+    weir_scope *scope;
+};
+
+/* Past `grace` the log is told who has not returned. */
+static void scope_grace_over(struct weir__timer *t)
+{
+    weir_scope *s = WEIR__ENTRY(t, struct scope_grace, timer)->scope;
+    struct weir__fiber *f;
+
+    if (weir__list_empty(&s->fibers))
+        return;
+    f = WEIR__ENTRY(s->fibers.next, struct weir__fiber, member);
+    weir__log(s->loop, WEIR_LOG_WARN, "scope %s: close waits for %zu fibers, first %s in %s",
+              s->opts.name ? s->opts.name : "?", s->running, f->name[0] ? f->name : "?",
+              f->waits ? f->waits : "?");
+}
+
+/* Waits for the fibers of a scope, deaf to cancel. */
+void weir__scope_join(weir_scope *s, struct weir__fiber *me, const char *what)
+{
+    struct scope_grace grace = {{.fire = scope_grace_over}, s};
+    struct weir__waiter w;
+
+    while (s->running) {
+        weir__waiter_init(&w, me, NULL);
+        weir__list_append(&s->end_waiters, &w.link);
+        if (s->node.why && s->loop->config.log) /* one that is not cancelled may take its time */
+            (void)weir__timer_arm(&grace.timer, weir_after(s->loop->config.grace));
+        weir__wait_shielded(me, what, s);
+        weir__timer_stop(&grace.timer);
+        weir__list_remove(&w.link);
+    }
+}
+
+/* The object that owns the pen may be closing it at the same time, in another fiber. */
+static void scope_close_pen(struct weir__pen *p, struct weir__fiber *me)
+{
+    weir_scope *s = p->scope;
+
+    weir__list_remove(&p->link);
+    p->builder = NULL;
+    p->dead = true;
+    if (!s)
+        return;
+    weir__node_cancel(&s->node, -ECANCELED);
+    s->joiners++;
+    weir__scope_join(s, me, "pen");
+    weir__node_leave(&s->node);
+    s->node.parent = NULL;
+    if (s->pen)
+        s->pen->scope = NULL;
+    if (--s->joiners == 0)
+        weir__scope_destroy(s);
+}
+
+static void scope_close_pens(weir_scope *s, struct weir__fiber *me)
+{
+    while (!weir__list_empty(&s->pens))
+        scope_close_pen(WEIR__ENTRY(s->pens.next, struct weir__pen, link), me);
+}
+
+static int scope_result(const weir_scope *s)
+{
+    bool outer = s->node.parent && s->node.parent->why;
+
+    if (s->first)
+        return s->first;
+    if (!s->node.why)
+        return 0;
+    return outer && !s->node.expired ? -ECANCELED : s->node.why;
+}
+
+static int scope_leave(weir_scope *s, struct weir__fiber *me)
+{
+    int r;
+
+    weir__scope_join(s, me, "scope_close");
+    scope_close_pens(s, me);
+    r = scope_result(s);
+    me->node = s->node.parent;
+    weir__scope_destroy(s);
+    return r;
+}
+
+int weir_scope_close(weir_scope **sp)
+{
+    struct weir__fiber *me = weir__self();
+    weir_scope *s;
+    int r;
+
+    if (!sp || !*sp)
+        return -EINVAL;
+    s = *sp;
+    if (s->poison) {
+        r = s->poison;
+        *sp = NULL;
+        return r;
+    }
+    if (!me)
+        return WEIR_ENOFIBER;
+    if (me->node != &s->node)
+        return -EINVAL;
+    r = scope_leave(s, me);
+    *sp = NULL;
+    return r;
+}
+
+int weir__scope_unwind(struct weir__fiber *me, int result)
+{
+    while (me->node != &me->scope->node) {
+        struct weir__node *n = me->node;
+
+        if (n->kind == WEIR__NODE_SCOPE) {
+            weir__node_cancel(n, WEIR_ELEAK);
+            scope_leave((weir_scope *)n, me);
+            result = WEIR_ELEAK;
+            continue;
+        }
+        me->node = n->parent; /* a limit left open: its memory may be gone with the frame */
+        weir__check(!"a fiber returned inside a weir_limit");
+    }
+    return result;
+}
+
+int weir_scope_drain(weir_scope *s, weir_time deadline)
+{
+    struct weir__fiber *me = weir__self();
+    struct weir__waiter w;
+    int cut, r = 0;
+
+    if (!s || weir__deadline_check(deadline) < 0)
+        return -EINVAL;
+    if (s->poison)
+        return s->poison;
+    if (!me)
+        return WEIR_ENOFIBER;
+    s->draining = true;
+    weir__wake_all(&s->stop_waiters, 1);
+    weir__wake_all(&s->go_waiters, 0);
+    while (s->running && r == 0) {
+        weir__waiter_init(&w, me, NULL);
+        weir__list_append(&s->end_waiters, &w.link);
+        r = weir__wait(me, deadline, "scope_drain", s);
+        weir__list_remove(&w.link);
+    }
+    cut = (int)s->running;
+    if (cut)
+        weir__node_cancel(&s->node, r == -ECANCELED ? -ECANCELED : -ETIMEDOUT);
+    weir__scope_join(s, me, "scope_drain");
+    return cut;
+}
+
+/* --- pens -------------------------------------------------------------- */
+
+static weir_scope *pen_builder(void)
+{
+    struct weir__fiber *me = weir__self();
+    struct weir__node *n = me ? me->node : NULL;
+
+    while (n && n->kind != WEIR__NODE_SCOPE)
+        n = n->parent;
+    return (weir_scope *)n;
+}
+
+int weir__pen_init(struct weir__pen *p)
+{
+    *p = (struct weir__pen){.builder = pen_builder()};
+    weir__list_init(&p->link);
+    if (p->builder)
+        weir__list_append(&p->builder->pens, &p->link);
+    return 0;
+}
+
+static int pen_open(struct weir__pen *p)
+{
+    if (p->scope)
+        return 0;
+    if (!p->builder) {
+        p->builder = pen_builder();
+        if (!p->builder)
+            return WEIR_ENOFIBER;
+        weir__list_append(&p->builder->pens, &p->link);
+    }
+    p->scope = weir__scope_new(&p->builder->node, NULL,
+                               &(struct weir_scope_opts){.on_error = WEIR_KEEP, .name = "pen"});
+    if (!p->scope)
+        return -ENOMEM;
+    p->scope->pen = p;
+    return 0;
+}
+
+int weir__pen_go_with(struct weir__pen *p, int (*fn)(void *), void *arg,
+                      const struct weir_go_opts *opts)
+{
+    int r = weir__pen_why(p);
+
+    if (r == 0)
+        r = pen_open(p);
+    return r < 0 ? r : weir__scope_admit(p->scope, fn, arg, opts);
+}
+
+int weir__pen_go(struct weir__pen *p, int (*fn)(void *), void *arg, const char *name)
+{
+    struct weir_go_opts opts = {.name = name};
+
+    return weir__pen_go_with(p, fn, arg, &opts);
+}
+
+void weir__pen_cancel(struct weir__pen *p, int why)
+{
+    if (p->scope)
+        weir__node_cancel(&p->scope->node, why);
+}
+
+void weir__pen_join(struct weir__pen *p)
+{
+    weir_scope *s = p->scope;
+
+    weir__list_remove(&p->link);
+    if (!s)
+        return;
+    s->joiners++;
+    if (s->running) {
+        weir__check(weir__self());
+        weir__scope_join(s, weir__self(), "pen");
+    }
+    s->pen = NULL;
+    p->scope = NULL;
+    if (--s->joiners == 0)
+        weir__scope_destroy(s);
+}
+
+int weir__pen_why(const struct weir__pen *p)
+{
+    if (p->dead)
+        return -ECANCELED;
+    return p->scope && p->scope->node.why ? -ECANCELED : 0;
+}

@@ -1,0 +1,123 @@
+/*
+ * timer.c -- a 4-ary heap of instants; equal instants fire in the order in
+ * which they were armed.  The key stands in the heap itself, so that sifting
+ * touches no timer but to tell it its place.
+ */
+#include "core/core.h"
+
+static bool timer_before(const struct weir__heap_slot *a, const struct weir__heap_slot *b)
+{
+    return a->at < b->at || (a->at == b->at && a->seq < b->seq);
+}
+
+static void timer_put(struct weir__loop *l, uint32_t i, struct weir__heap_slot slot)
+{
+    l->heap[i] = slot;
+    slot.timer->pos = i + 1;
+}
+
+static void timer_up(struct weir__loop *l, uint32_t i, struct weir__heap_slot slot)
+{
+    while (i > 0) {
+        uint32_t parent = (i - 1) / 4;
+
+        if (!timer_before(&slot, &l->heap[parent]))
+            break;
+        timer_put(l, i, l->heap[parent]);
+        i = parent;
+    }
+    timer_put(l, i, slot);
+}
+
+static void timer_down(struct weir__loop *l, uint32_t i, struct weir__heap_slot slot)
+{
+    for (;;) {
+        uint32_t child = i * 4 + 1, least = child;
+
+        if (child >= l->heap_len)
+            break;
+        for (uint32_t k = child + 1; k < child + 4 && k < l->heap_len; k++)
+            if (timer_before(&l->heap[k], &l->heap[least]))
+                least = k;
+        if (!timer_before(&l->heap[least], &slot))
+            break;
+        timer_put(l, i, l->heap[least]);
+        i = least;
+    }
+    timer_put(l, i, slot);
+}
+
+static int timer_grow(struct weir__loop *l)
+{
+    uint32_t cap = l->heap_cap ? l->heap_cap * 2 : 64;
+    size_t old = l->heap_cap * sizeof *l->heap;
+    struct weir__heap_slot *heap = weir__realloc(l->heap, old, cap * sizeof *heap);
+
+    if (!heap)
+        return -ENOMEM;
+    l->heap = heap;
+    l->heap_cap = cap;
+    return 0;
+}
+
+int weir__timer_arm(struct weir__timer *t, weir_time at)
+{
+    struct weir__loop *l = weir__loop_get();
+    struct weir__heap_slot slot;
+
+    weir__timer_stop(t);
+    if (at == WEIR_NEVER)
+        return 0;
+    if (l->heap_len == l->heap_cap && timer_grow(l) < 0)
+        return -ENOMEM;
+    t->at = at;
+    slot = (struct weir__heap_slot){at, l->heap_seq++, t};
+    timer_up(l, l->heap_len++, slot);
+    return 0;
+}
+
+void weir__timer_stop(struct weir__timer *t)
+{
+    struct weir__loop *l = weir__loop_get();
+    struct weir__heap_slot last;
+    uint32_t i;
+
+    if (!t->pos)
+        return;
+    i = t->pos - 1;
+    t->pos = 0;
+    last = l->heap[--l->heap_len];
+    if (i == l->heap_len)
+        return;
+    if (i > 0 && timer_before(&last, &l->heap[(i - 1) / 4]))
+        timer_up(l, i, last);
+    else
+        timer_down(l, i, last);
+}
+
+bool weir__timer_next(const struct weir__loop *l, weir_time *at)
+{
+    if (l->heap_len)
+        *at = l->heap[0].at;
+    return l->heap_len > 0;
+}
+
+/* Fires what is due now; what is armed meanwhile for now waits for the next turn. */
+void weir__timer_run(struct weir__loop *l)
+{
+    uint64_t seq = l->heap_seq;
+
+    while (l->heap_len && l->heap[0].at <= l->now && l->heap[0].seq < seq) {
+        struct weir__timer *t = l->heap[0].timer;
+
+        weir__timer_stop(t);
+        t->fire(t);
+    }
+}
+
+void weir__timer_free(struct weir__loop *l)
+{
+    weir__free(l->heap, l->heap_cap * sizeof *l->heap);
+    l->heap = NULL;
+    l->heap_len = l->heap_cap = 0;
+}
