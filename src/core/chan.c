@@ -13,7 +13,7 @@
 
 struct weir_chan {
     int poison;
-    uint32_t size;
+    uint32_t size, open_size; /* of an item; the same while sends are welcome, else 0 */
     size_t capacity, head, length;
     char *ring;
     struct weir__list senders, receivers;
@@ -60,7 +60,7 @@ weir_chan *weir_chan_with(struct weir_type type, const struct weir_chan_opts *op
     if (!ch)
         return chan_poison(-ENOMEM);
     ch->type = type;
-    ch->size = type.size;
+    ch->size = ch->open_size = type.size;
     ch->capacity = ch->stats.capacity = opts->capacity;
     ch->overflow = opts->overflow;
     ch->name = opts->name;
@@ -124,6 +124,12 @@ static void chan_drop_all(weir_chan *ch)
         chan_drop_head(ch);
 }
 
+static void chan_end(weir_chan *ch)
+{
+    ch->closed = true;
+    ch->open_size = 0;
+}
+
 void weir_chan_free(weir_chan **chp)
 {
     weir_chan *ch = chp ? *chp : NULL;
@@ -133,7 +139,8 @@ void weir_chan_free(weir_chan **chp)
     *chp = NULL;
     if (ch->poison)
         return;
-    ch->closed = ch->shut = true;
+    chan_end(ch);
+    ch->shut = true;
     weir__wake_all(&ch->senders, WEIR_ECLOSED);
     weir__wake_all(&ch->receivers, WEIR_ECLOSED);
     chan_drop_all(ch);
@@ -153,8 +160,6 @@ static bool chan_from_sender(weir_chan *ch, void *item)
     w = weir__wake_first(&ch->senders, 1);
     if (!w)
         return false;
-    w->result = 1;
-    ch->stats.sent++;
     if (item)
         chan_copy(item, w->item, ch->size);
     else
@@ -172,7 +177,6 @@ static bool chan_to_receiver(weir_chan *ch, const void *item)
     w = weir__wake_first(&ch->receivers, 1);
     if (!w)
         return false;
-    w->result = 1;
     chan_copy(w->item, item, ch->size);
     ch->stats.received++;
     return true;
@@ -203,7 +207,6 @@ static int chan_overflow(weir_chan *ch, const void *item)
     case WEIR_BLOCK:
         return -EAGAIN;
     }
-    ch->stats.sent++;
     return 1;
 }
 
@@ -212,14 +215,11 @@ static inline int chan_send_now(weir_chan *ch, const void *item)
 {
     if (WEIR__UNLIKELY(ch->closed))
         return ch->shut ? -EPIPE : ch->why < 0 ? ch->why : WEIR_ECLOSED;
-    if (chan_to_receiver(ch, item)) {
-        ch->stats.sent++;
+    if (chan_to_receiver(ch, item))
         return 1;
-    }
     if (WEIR__UNLIKELY(ch->length >= ch->capacity))
         return chan_overflow(ch, item);
     chan_push(ch, item);
-    ch->stats.sent++;
     return 1;
 }
 
@@ -243,18 +243,24 @@ static inline int chan_recv_now(weir_chan *ch, void *item)
 
 static inline int chan_args(const weir_chan *ch, const void *item, size_t size, weir_time deadline)
 {
-    if (WEIR__UNLIKELY(!ch || !item))
+    if (!ch || !item)
         return -EINVAL;
-    if (WEIR__UNLIKELY(ch->poison))
+    if (ch->poison)
         return ch->poison;
-    if (WEIR__UNLIKELY(size != ch->size))
+    if (size != ch->size)
         return WEIR_ETYPE;
     return weir__deadline_check(deadline);
 }
 
+/* One operation of the running fiber's share; false when that was the last. */
+static inline bool chan_charge(struct weir__loop *l)
+{
+    return WEIR__LIKELY(l && --l->budget);
+}
+
 /* Stands in `list` until served.  What the other side left in the waiter, or why the wait ended. */
-static int chan_stand(struct weir__list *list, void *item, weir_time deadline, const char *what,
-                      weir_chan *ch)
+static inline __attribute__((always_inline)) int
+chan_stand(struct weir__list *list, void *item, weir_time deadline, const char *what, weir_chan *ch)
 {
     struct weir__fiber *me = weir__self();
     struct weir__waiter w;
@@ -269,55 +275,77 @@ static int chan_stand(struct weir__list *list, void *item, weir_time deadline, c
     return r;
 }
 
-static __attribute__((noinline)) int chan_send_slow(weir_chan *ch, const void *item,
+/* Charges an operation that is not on the fast path; may let others run. */
+static inline void chan_charge_slow(struct weir__loop *l)
+{
+    if (l && (l->budget == 0 || --l->budget == 0))
+        weir__budget_spent(l);
+}
+
+/* All but the common case.  The fast path jumps here, so a park is one call deep. */
+static __attribute__((noinline)) int chan_send_slow(weir_chan *ch, const void *item, size_t size,
                                                     weir_time deadline)
 {
-    weir_time began = weir_now();
-    int r;
+    struct weir__loop *l = weir__loop_get();
+    int r = chan_args(ch, item, size, deadline);
+    weir_time began;
 
-    if (deadline == 0)
-        return -EAGAIN;
+    if (WEIR__UNLIKELY(r < 0))
+        return r;
+    chan_charge_slow(l);
+    r = chan_send_now(ch, item);
+    if (r != -EAGAIN || deadline == 0 || !l)
+        return r == -EAGAIN && deadline ? WEIR_ENOFIBER : r;
+    began = l->now;
     r = chan_stand(&ch->senders, (void *)item, deadline, "send", ch);
-    if (r != WEIR_ECLOSED) /* else the channel may be gone */
-        ch->stats.blocked_send += weir_now() - began;
+    if (WEIR__LIKELY(r != WEIR_ECLOSED)) /* else the channel may be gone */
+        ch->stats.blocked_send += l->now - began;
     return r;
 }
 
 int weir_chan_send(weir_chan *ch, const void *item, size_t size, weir_time deadline)
 {
+    if (WEIR__LIKELY(ch && item && size == ch->open_size && ch->length < ch->capacity &&
+                     weir__list_empty(&ch->receivers) && weir__deadline_check(deadline) == 0 &&
+                     chan_charge(weir__loop_get()))) {
+        chan_push(ch, item);
+        return 1;
+    }
+    return chan_send_slow(ch, item, size, deadline);
+}
+
+static __attribute__((noinline)) int chan_recv_slow(weir_chan *ch, void *item, size_t size,
+                                                    weir_time deadline)
+{
+    struct weir__loop *l = weir__loop_get();
     int r = chan_args(ch, item, size, deadline);
+    weir_time began;
 
     if (WEIR__UNLIKELY(r < 0))
         return r;
-    if (weir__loop_get())
-        weir__charge(weir__loop_get());
-    r = chan_send_now(ch, item);
-    return WEIR__LIKELY(r != -EAGAIN) ? r : chan_send_slow(ch, item, deadline);
-}
-
-static __attribute__((noinline)) int chan_recv_slow(weir_chan *ch, void *item, weir_time deadline)
-{
-    weir_time began = weir_now();
-    int r;
-
-    if (deadline == 0)
-        return -EAGAIN;
+    chan_charge_slow(l);
+    r = chan_recv_now(ch, item);
+    if (r != -EAGAIN || ch->closed || deadline == 0)
+        return r;
+    if (!l)
+        return WEIR_ENOFIBER;
+    began = l->now;
     r = chan_stand(&ch->receivers, item, deadline, "recv", ch);
-    if (r != WEIR_ECLOSED)
-        ch->stats.blocked_recv += weir_now() - began;
+    if (WEIR__LIKELY(r != WEIR_ECLOSED))
+        ch->stats.blocked_recv += l->now - began;
     return r;
 }
 
 int weir_chan_recv(weir_chan *ch, void *item, size_t size, weir_time deadline)
 {
-    int r = chan_args(ch, item, size, deadline);
-
-    if (WEIR__UNLIKELY(r < 0))
-        return r;
-    if (weir__loop_get())
-        weir__charge(weir__loop_get());
-    r = chan_recv_now(ch, item);
-    return WEIR__LIKELY(r != -EAGAIN) ? r : chan_recv_slow(ch, item, deadline);
+    if (WEIR__LIKELY(ch && item && size == ch->size && ch->length &&
+                     weir__list_empty(&ch->senders) && weir__deadline_check(deadline) == 0 &&
+                     chan_charge(weir__loop_get()))) {
+        chan_copy(item, chan_head_take(ch), size);
+        ch->stats.received++;
+        return 1;
+    }
+    return chan_recv_slow(ch, item, size, deadline);
 }
 
 ssize_t weir_chan_send_n(weir_chan *ch, const void *items, size_t size, size_t n, size_t *done,
@@ -362,7 +390,7 @@ int weir_chan_close(weir_chan *ch, int why)
         return ch->poison;
     if (ch->closed)
         return WEIR_ECLOSED;
-    ch->closed = true;
+    chan_end(ch);
     ch->why = why;
     weir__wake_all(&ch->receivers, why);
     weir__wake_all(&ch->senders, why < 0 ? why : WEIR_ECLOSED);
@@ -375,7 +403,8 @@ int weir_chan_shut(weir_chan *ch)
         return -EINVAL;
     if (ch->poison)
         return ch->poison;
-    ch->shut = ch->closed = true;
+    chan_end(ch);
+    ch->shut = true;
     chan_drop_all(ch);
     weir__wake_all(&ch->senders, -EPIPE);
     weir__wake_all(&ch->receivers, ch->why);
@@ -451,6 +480,7 @@ int weir_chan_stats(const weir_chan *ch, struct weir_chan_stats *out)
         return ch->poison;
     *out = ch->stats;
     out->length = ch->length;
+    out->sent = ch->stats.received + ch->stats.dropped + ch->length;
     return 0;
 }
 
@@ -488,8 +518,8 @@ static bool select_try(struct weir_select *c)
     if (ch->poison)
         c->result = ch->poison;
     else
-        c->result = c->kind == WEIR_SELECT_RECV ? chan_recv_now(ch, c->item)
-                                                : chan_send_now(ch, c->item);
+        c->result =
+            c->kind == WEIR_SELECT_RECV ? chan_recv_now(ch, c->item) : chan_send_now(ch, c->item);
     return c->result != -EAGAIN;
 }
 

@@ -156,6 +156,12 @@ static inline struct weir__loop *weir__loop_get(void)
     return weir__loop_here;
 }
 
+/* Atomic for the watchdog's eyes only. */
+static inline void weir__current_set(struct weir__loop *l, struct weir__fiber *f)
+{
+    __atomic_store_n(&l->current, f, __ATOMIC_RELAXED);
+}
+
 /* The running fiber, or NULL off a fiber (also on the loop's own stack). */
 static inline struct weir__fiber *weir__self(void)
 {
@@ -173,6 +179,7 @@ void weir__log(struct weir__loop *l, int level, const char *format, ...)
 /* Makes a fiber in `s`; ready to run.  0 or -ENOMEM; the fiber counts in the scope from here on. */
 int weir__fiber_start(struct weir__loop *l, weir_scope *s, int (*fn)(void *), void *arg,
                       const struct weir_go_opts *opts);
+uint8_t weir__fiber_class(size_t stack); /* of a stack size, for weir__loop.free */
 void weir__fiber_pools_free(struct weir__loop *l);
 void weir__ready_shuffled(struct weir__loop *l, struct weir__fiber *f);
 
@@ -198,7 +205,7 @@ static inline struct weir__fiber *weir__ready_pop(struct weir__loop *l)
 static inline __attribute__((always_inline)) void
 weir__switch_to(struct weir__loop *l, struct weir__fiber *me, struct weir__fiber *to)
 {
-    l->current = to;
+    weir__current_set(l, to);
     l->budget = WEIR__TURN;
     WEIR__TSAN_SWITCH(to->tsan);
     WEIR__ASAN_LEAVE(&me->asan, to->stack, to->stack_size);
@@ -233,13 +240,46 @@ static inline bool weir__wake(struct weir__fiber *f, int result, struct weir__wa
     return true;
 }
 
+/* What a wait has to see to when it is not simply for ever: 0, or why it must not park. */
+int weir__wait_begin(struct weir__fiber *me, weir_time deadline);
+
+static inline __attribute__((always_inline)) int weir__wait_parked(struct weir__fiber *me,
+                                                                   const char *what, const void *on)
+{
+    struct weir__loop *l = me->loop;
+
+    me->state = WEIR__PARKED;
+    me->hit = NULL;
+    me->waits = what;
+    me->waits_on = on;
+    me->since = l->now;
+    weir__park(l, me);
+    return me->wake;
+}
+
 /*
  * Parks the running fiber until weir__wake, the deadline (-ETIMEDOUT) or a
  * cancel (-ECANCELED); a deadline of 0 or one that has passed never parks
  * (-EAGAIN, -ETIMEDOUT).  The caller has put its waiters in lists and removes
- * them whatever the result.  `f->hit` is the waiter that woke it.
+ * them whatever the result.  `me->hit` is the waiter that woke it.  Inline, so
+ * that the switch is one call below the public function: a return that was not
+ * predicted costs more than all the rest.
  */
-int weir__wait(struct weir__fiber *me, weir_time deadline, const char *what, const void *on);
+static inline __attribute__((always_inline)) int
+weir__wait(struct weir__fiber *me, weir_time deadline, const char *what, const void *on)
+{
+    if (WEIR__UNLIKELY(deadline != WEIR_NEVER || me->node->why || weir__fault.at)) {
+        int r = weir__wait_begin(me, deadline);
+
+        if (r < 0)
+            return r;
+    }
+    (void)weir__wait_parked(me, what, on);
+    if (WEIR__UNLIKELY(me->timer.pos))
+        weir__timer_stop(&me->timer);
+    return me->wake;
+}
+
 /* The same, deaf to cancel and without a deadline. */
 int weir__wait_shielded(struct weir__fiber *me, const char *what, const void *on);
 
@@ -260,7 +300,18 @@ static inline void weir__waiter_init(struct weir__waiter *w, struct weir__fiber 
 }
 
 /* Wakes the first waiter of a list that still sleeps; the woken one, off the list, or NULL. */
-struct weir__waiter *weir__wake_first(struct weir__list *list, int result);
+static inline struct weir__waiter *weir__wake_first(struct weir__list *list, int result)
+{
+    while (!weir__list_empty(list)) {
+        struct weir__waiter *w = WEIR__ENTRY(list->next, struct weir__waiter, link);
+
+        weir__list_remove(&w->link);
+        if (weir__wake(w->fiber, result, w))
+            return w;
+    }
+    return NULL;
+}
+
 void weir__wake_all(struct weir__list *list, int result);
 
 /* Lists inside public structs are two pointers, zero until first used. */
@@ -287,6 +338,7 @@ struct weir_scope {
     struct weir_scope_opts opts;
     int first; /* the first cause */
     bool draining;
+    uint8_t stack_class; /* of fibers started here */
     struct weir__list go_waiters, next_waiters, end_waiters, stop_waiters;
     struct weir_done *done;
     size_t done_head, done_len;
@@ -298,8 +350,7 @@ struct weir_scope {
 weir_scope *weir__scope_new(struct weir__node *parent, struct weir__fiber *owner,
                             const struct weir_scope_opts *opts);
 void weir__scope_destroy(weir_scope *s);
-int weir__scope_admit(weir_scope *s, int (*fn)(void *), void *arg,
-                      const struct weir_go_opts *opts);
+int weir__scope_admit(weir_scope *s, int (*fn)(void *), void *arg, const struct weir_go_opts *opts);
 void weir__scope_ended(weir_scope *s, struct weir__fiber *f, int result);
 void weir__scope_join(weir_scope *s, struct weir__fiber *me, const char *what);
 /* Leaves whatever the fiber left open; WEIR_ELEAK if a scope was, else `result`. */

@@ -19,6 +19,7 @@
 /* --- stacks ------------------------------------------------------------ */
 
 enum { FIBER_STACK_LEAST = 16 << 10, FIBER_SLAB_FIRST = 16, FIBER_SLAB_MOST = 1024 };
+enum { FIBER_SHIFTS = 8, FIBER_SHIFT = 192 };
 
 struct weir__slab {
     struct weir__slab *next;
@@ -26,9 +27,9 @@ struct weir__slab {
     size_t size, count, used; /* bytes a stack; stacks; those that have been taken once */
 };
 
-static int fiber_class(size_t size)
+uint8_t weir__fiber_class(size_t size)
 {
-    int c = 0;
+    uint8_t c = 0;
 
     while (((size_t)FIBER_STACK_LEAST << c) < size)
         c++;
@@ -57,43 +58,55 @@ static struct weir__slab *fiber_slab_add(struct weir__loop *l, int class)
     return l->slabs = l->open[class] = slab;
 }
 
-/* The record stands on the stack's first page: taking it is what makes the page resident. */
-static struct weir__fiber *fiber_carve(struct weir__loop *l, struct weir__slab *slab, int class)
+/*
+ * The record of the i-th stack, on its first page: taking it is what makes the
+ * page resident.  Neighbours are shifted against each other, or the records of
+ * all fibers would share the few cache lines that one page offset maps to.
+ */
+static struct weir__fiber *fiber_record(const struct weir__slab *slab, size_t i)
 {
     size_t record = (sizeof(struct weir__fiber) + 63) & ~(size_t)63;
-    char *base = slab->base + slab->used++ * slab->size;
-    struct weir__fiber *f = (void *)(base + slab->size - record);
+    size_t shift = i % FIBER_SHIFTS * FIBER_SHIFT;
 
-    f->stack = base + WEIR__PAGE;
+    return (void *)(slab->base + (i + 1) * slab->size - shift - record);
+}
+
+static struct weir__fiber *fiber_carve(struct weir__loop *l, struct weir__slab *slab, int class)
+{
+    struct weir__fiber *f = fiber_record(slab, slab->used);
+
+    f->stack = slab->base + slab->used++ * slab->size + WEIR__PAGE;
     f->stack_size = (size_t)((char *)f - f->stack);
-    f->class = (uint8_t)class;
+    f->class = (uint8_t) class;
     f->loop = l;
     f->tsan = WEIR__TSAN_NEW();
     f->valgrind = WEIR__VG_REGISTER(f->stack, (char *)f);
     return f;
 }
 
-static struct weir__fiber *fiber_take(struct weir__loop *l, size_t size)
+static __attribute__((noinline)) struct weir__fiber *fiber_take_new(struct weir__loop *l, int class)
 {
-    int class = fiber_class(size);
-    struct weir__fiber *f = l->free[class];
     struct weir__slab *slab = l->open[class];
 
-    if (f) {
-        l->free[class] = f->next;
-        return f;
-    }
     if (!slab || slab->used == slab->count)
         slab = fiber_slab_add(l, class);
     return slab ? fiber_carve(l, slab, class) : NULL;
 }
 
+static struct weir__fiber *fiber_take(struct weir__loop *l, int class)
+{
+    struct weir__fiber *f = l->free[class];
+
+    if (WEIR__UNLIKELY(!f))
+        return fiber_take_new(l, class);
+    l->free[class] = f->next;
+    return f;
+}
+
 static void fiber_slab_free(struct weir__slab *slab)
 {
-    size_t record = (sizeof(struct weir__fiber) + 63) & ~(size_t)63;
-
     for (size_t i = 0; i < slab->used; i++) {
-        struct weir__fiber *f = (void *)(slab->base + (i + 1) * slab->size - record);
+        struct weir__fiber *f = fiber_record(slab, i);
 
         WEIR__TSAN_FREE(f->tsan);
         WEIR__VG_DEREGISTER(f->valgrind);
@@ -123,7 +136,9 @@ static void fiber_entry(void)
 
     WEIR__ASAN_ENTER(NULL, NULL, NULL);
     me->state = WEIR__RUNNING;
-    r = weir__scope_unwind(me, me->fn(me->arg));
+    r = me->fn(me->arg);
+    if (WEIR__UNLIKELY(me->node != &scope->node))
+        r = weir__scope_unwind(me, r);
     if (me->feeds)
         weir__chan_fed(me->feeds, r);
     if (me->drains)
@@ -134,7 +149,7 @@ static void fiber_entry(void)
     me->next = l->free[me->class]; /* used again only after the switch below */
     l->free[me->class] = me;
     to = l->ready_head && --l->turn ? weir__ready_pop(l) : &l->root;
-    l->current = to;
+    weir__current_set(l, to);
     l->budget = WEIR__TURN;
     WEIR__TSAN_SWITCH(to->tsan);
     WEIR__ASAN_LEAVE(NULL, to->stack, to->stack_size);
@@ -173,22 +188,27 @@ static void fiber_prepare(struct weir__fiber *f, weir_scope *s, int (*fn)(void *
     f->sp = weir__switch_prepare(f, fiber_entry);
 }
 
+static void fiber_options(struct weir__fiber *f, const struct weir_go_opts *opts)
+{
+    if (opts->name)
+        fiber_name(f, opts->name);
+    if ((f->feeds = opts->feeds))
+        weir__chan_feeds(f->feeds);
+    if ((f->drains = opts->drains))
+        weir__chan_drains(f->drains);
+}
+
 int weir__fiber_start(struct weir__loop *l, weir_scope *s, int (*fn)(void *), void *arg,
                       const struct weir_go_opts *opts)
 {
-    size_t size = opts && opts->stack ? opts->stack : s->opts.stack ? s->opts.stack
-                                                                   : l->config.stack;
-    struct weir__fiber *f = fiber_take(l, size);
+    struct weir__fiber *f =
+        fiber_take(l, opts && opts->stack ? weir__fiber_class(opts->stack) : s->stack_class);
 
     if (!f)
         return -ENOMEM;
     fiber_prepare(f, s, fn, arg);
-    if (opts && opts->name)
-        fiber_name(f, opts->name);
-    if (opts && (f->feeds = opts->feeds))
-        weir__chan_feeds(f->feeds);
-    if (opts && (f->drains = opts->drains))
-        weir__chan_drains(f->drains);
+    if (opts)
+        fiber_options(f, opts);
     weir__list_append(&s->fibers, &f->member);
     s->running++;
     l->live++;
@@ -219,19 +239,6 @@ void weir__ready_shuffled(struct weir__loop *l, struct weir__fiber *f)
         l->ready_tail = &(*l->ready_tail)->next;
 }
 
-static int fiber_park(struct weir__fiber *me, const char *what, const void *on)
-{
-    struct weir__loop *l = me->loop;
-
-    me->state = WEIR__PARKED;
-    me->hit = NULL;
-    me->waits = what;
-    me->waits_on = on;
-    me->since = l->now;
-    weir__park(l, me);
-    return me->wake;
-}
-
 /* An injected fault at a suspension point: the fiber's scope is cancelled, as a user would. */
 static bool fiber_fault(struct weir__fiber *me)
 {
@@ -241,19 +248,13 @@ static bool fiber_fault(struct weir__fiber *me)
     return true;
 }
 
-int weir__wait(struct weir__fiber *me, weir_time deadline, const char *what, const void *on)
+int weir__wait_begin(struct weir__fiber *me, weir_time deadline)
 {
-    int r;
-
     if (fiber_fault(me) || me->node->why)
         return -ECANCELED;
     if (deadline <= me->loop->now)
         return deadline ? -ETIMEDOUT : -EAGAIN;
-    if (deadline != WEIR_NEVER && weir__timer_arm(&me->timer, deadline) < 0)
-        return -ENOMEM;
-    r = fiber_park(me, what, on);
-    weir__timer_stop(&me->timer);
-    return r;
+    return weir__timer_arm(&me->timer, deadline);
 }
 
 int weir__wait_shielded(struct weir__fiber *me, const char *what, const void *on)
@@ -261,21 +262,9 @@ int weir__wait_shielded(struct weir__fiber *me, const char *what, const void *on
     int r;
 
     me->shielded = true;
-    r = fiber_park(me, what, on);
+    r = weir__wait_parked(me, what, on);
     me->shielded = false;
     return r;
-}
-
-struct weir__waiter *weir__wake_first(struct weir__list *list, int result)
-{
-    while (!weir__list_empty(list)) {
-        struct weir__waiter *w = WEIR__ENTRY(list->next, struct weir__waiter, link);
-
-        weir__list_remove(&w->link);
-        if (weir__wake(w->fiber, result, w))
-            return w;
-    }
-    return NULL;
 }
 
 void weir__wake_all(struct weir__list *list, int result)
@@ -293,7 +282,8 @@ struct weir__list *weir__list_of(void *words[2])
     return list;
 }
 
-static void fiber_requeue(struct weir__loop *l, struct weir__fiber *me)
+static inline __attribute__((always_inline)) void fiber_requeue(struct weir__loop *l,
+                                                                struct weir__fiber *me)
 {
     me->state = WEIR__READY;
     weir__ready_push(l, me);

@@ -76,7 +76,7 @@ static void loop_init(struct weir__loop *l, bool sim, uint64_t seed)
     l->sim = sim;
     l->rng = seed * 2 + 1;
     l->now = sim ? WEIR_EPOCH : weir__clock_now();
-    l->current = &l->root;
+    weir__current_set(l, &l->root);
     l->root.loop = l;
     l->root.tsan = WEIR__TSAN_SELF();
     if (WEIR__ASAN)
@@ -87,13 +87,13 @@ static void loop_init(struct weir__loop *l, bool sim, uint64_t seed)
 
 static void loop_enter(struct weir__loop *l, struct weir__fiber *f)
 {
-    l->current = f;
+    weir__current_set(l, f);
     l->budget = WEIR__TURN;
     WEIR__TSAN_SWITCH(f->tsan);
     WEIR__ASAN_LEAVE(&l->root.asan, f->stack, f->stack_size);
     weir__switch(&l->root.sp, f->sp);
     WEIR__ASAN_ENTER(l->root.asan, NULL, NULL);
-    l->current = &l->root;
+    weir__current_set(l, &l->root);
 }
 
 /* A fiber that asked for the big stack goes on right after its call, before all others. */

@@ -226,7 +226,8 @@ int weir__watch_set(struct weir__watch *w, int fd, int events)
     if (f->known && f->watch != w)
         weir_fd_forget(fd); /* the number was closed and is another descriptor now */
     if (!f->known || events & ~f->armed) {
-        r = poller_ctl(p, f->known ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fd, poller_epoll_events(events));
+        r = poller_ctl(p, f->known ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fd,
+                       poller_epoll_events(events));
         if (r == -ENOENT)
             r = poller_ctl(p, EPOLL_CTL_ADD, fd, poller_epoll_events(events));
         else if (r == -EEXIST)
@@ -291,16 +292,11 @@ static void poller_fire(struct weir__poller *p, int fd, int seen)
         poller_watch_fire(p, fd, seen);
         return;
     }
-    if (seen & WEIR_FD_READ && reader) {
+    /* An edge that finds its waiter already awake (a timeout, a cancel) is kept for the next. */
+    if (seen & WEIR_FD_READ && reader && weir__wake(reader, WEIR_FD_READ, NULL))
         seen &= ~WEIR_FD_READ;
-        f->reader = NULL;
-        weir__wake(reader, WEIR_FD_READ, NULL);
-    }
-    if (seen & WEIR_FD_WRITE && writer) {
+    if (seen & WEIR_FD_WRITE && writer && weir__wake(writer, WEIR_FD_WRITE, NULL))
         seen &= ~WEIR_FD_WRITE;
-        f->writer = NULL;
-        weir__wake(writer, WEIR_FD_WRITE, NULL);
-    }
     f->ready |= (uint8_t)seen;
 }
 
@@ -311,8 +307,9 @@ static int poller_wait(struct weir__poller *p, struct epoll_event *events, weir_
 
     if (n < 0 && errno == ENOSYS) /* before Linux 5.11: whole milliseconds, never early */
         n = epoll_wait(p->epoll, events, POLLER_BATCH,
-                       span < 0 ? -1 : span > WEIR_S(86400) ? 86400000
-                                                            : (int)((span + 999999) / 1000000));
+                       span < 0               ? -1
+                       : span > WEIR_S(86400) ? 86400000
+                                              : (int)((span + 999999) / 1000000));
     return n;
 }
 

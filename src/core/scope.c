@@ -52,6 +52,7 @@ weir_scope *weir__scope_new(struct weir__node *parent, struct weir__fiber *owner
     weir__list_init(&s->end_waiters);
     weir__list_init(&s->stop_waiters);
     s->loop = weir__loop_get();
+    s->stack_class = weir__fiber_class(s->opts.stack ? s->opts.stack : s->loop->config.stack);
     return s;
 }
 
@@ -119,7 +120,8 @@ static int scope_wait_room(weir_scope *s, struct weir__fiber *me)
     return r;
 }
 
-int weir__scope_admit(weir_scope *s, int (*fn)(void *), void *arg, const struct weir_go_opts *opts)
+static __attribute__((noinline)) int scope_admit_slow(weir_scope *s, int (*fn)(void *), void *arg,
+                                                      const struct weir_go_opts *opts)
 {
     int r;
 
@@ -136,23 +138,39 @@ int weir__scope_admit(weir_scope *s, int (*fn)(void *), void *arg, const struct 
     }
 }
 
-int weir_go_with(weir_scope *s, int (*fn)(void *), void *arg, const struct weir_go_opts *opts)
+int weir__scope_admit(weir_scope *s, int (*fn)(void *), void *arg, const struct weir_go_opts *opts)
+{
+    if (WEIR__LIKELY(!s->node.why && !s->draining && !s->opts.results && !scope_full(s)))
+        return weir__fiber_start(s->loop, s, fn, arg, opts);
+    return scope_admit_slow(s, fn, arg, opts);
+}
+
+static int scope_go_check(const weir_scope *s, int (*fn)(void *))
 {
     if (!s || !fn)
         return -EINVAL;
     if (s->poison)
         return s->poison;
-    if (opts && (opts->reserved[0] || opts->reserved[1] || opts->reserved[2] ||
-                 opts->stack > 64 << 20))
+    return s->loop == weir__loop_get() ? 0 : WEIR_ENOFIBER;
+}
+
+int weir_go_with(weir_scope *s, int (*fn)(void *), void *arg, const struct weir_go_opts *opts)
+{
+    int r = scope_go_check(s, fn);
+
+    if (r < 0)
+        return r;
+    if (opts &&
+        (opts->reserved[0] || opts->reserved[1] || opts->reserved[2] || opts->stack > 64 << 20))
         return -EINVAL;
-    if (s->loop != weir__loop_get())
-        return WEIR_ENOFIBER;
     return weir__scope_admit(s, fn, arg, opts);
 }
 
 int weir_go(weir_scope *s, int (*fn)(void *), void *arg)
 {
-    return weir_go_with(s, fn, arg, NULL);
+    int r = scope_go_check(s, fn);
+
+    return r < 0 ? r : weir__scope_admit(s, fn, arg, NULL);
 }
 
 /* --- ending ------------------------------------------------------------ */
@@ -179,6 +197,12 @@ static void scope_note(weir_scope *s, int result)
         weir__node_cancel(&s->node, result);
 }
 
+static __attribute__((noinline)) void scope_emptied(weir_scope *s)
+{
+    weir__wake_all(&s->end_waiters, 0);
+    weir__wake_all(&s->next_waiters, 0);
+}
+
 void weir__scope_ended(weir_scope *s, struct weir__fiber *f, int result)
 {
     weir__list_remove(&f->member);
@@ -186,10 +210,8 @@ void weir__scope_ended(weir_scope *s, struct weir__fiber *f, int result)
     scope_note(s, result);
     scope_keep_result(s, f, result);
     weir__wake_first(&s->go_waiters, 0);
-    if (s->running == 0) {
-        weir__wake_all(&s->end_waiters, 0);
-        weir__wake_all(&s->next_waiters, 0);
-    }
+    if (s->running == 0)
+        scope_emptied(s);
 }
 
 int weir_scope_next(weir_scope *s, struct weir_done *out, weir_time deadline)

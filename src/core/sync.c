@@ -7,7 +7,8 @@
 
 #include "core/core.h"
 
-static int sync_stand(void *words[2], struct weir__waiter *w, weir_time deadline, const char *what)
+static inline __attribute__((always_inline)) int sync_stand(void *words[2], struct weir__waiter *w,
+                                                            weir_time deadline, const char *what)
 {
     struct weir__fiber *me = weir__self();
     int r;

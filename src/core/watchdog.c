@@ -20,7 +20,8 @@ struct weir__watchdog {
     bool stopping;
 };
 
-static void watchdog_report(struct weir__loop *l)
+/* The name may change while it is read: it is a hint, and ends in a zero whatever happens. */
+static __attribute__((no_sanitize("thread"))) void watchdog_report(struct weir__loop *l)
 {
     const struct weir__fiber *f = __atomic_load_n(&l->current, __ATOMIC_RELAXED);
     char name[16] = "?";

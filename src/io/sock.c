@@ -44,7 +44,8 @@ ssize_t weir_read(int fd, void *buf, size_t size, weir_time deadline)
     int r = sock_begin(buf, deadline);
 
     while (r == 0) {
-        ssize_t n = weir__fault_point(WEIR__FAULT_SYSCALL) ? (errno = EIO, -1) : read(fd, buf, size);
+        ssize_t n =
+            weir__fault_point(WEIR__FAULT_SYSCALL) ? (errno = EIO, -1) : read(fd, buf, size);
 
         if (n >= 0)
             return n;
