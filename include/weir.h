@@ -10,5 +10,25 @@
 #include <weir/chan.h>
 #include <weir/sync.h>
 #include <weir/io.h>
+#include <weir/rand.h>
+#include <weir/backoff.h>
+#include <weir/budget.h>
+#include <weir/retry.h>
+#include <weir/breaker.h>
+#include <weir/rate.h>
+#include <weir/bulkhead.h>
+#include <weir/policy.h>
+#include <weir/call.h>
+#include <weir/stream.h>
+
+/* The code of a handle that a failed constructor gave, 0 for a sound one; -EINVAL for NULL. */
+#ifndef __cplusplus
+#define weir_error(handle)                                                                         \
+    _Generic((handle), weir_scope *                                                                \
+             : weir_scope_error, weir_chan *                                                       \
+             : weir_chan_error, weir_policy *                                                      \
+             : weir_policy_error, weir_stream *                                                    \
+             : weir_stream_error)(handle)
+#endif
 
 #endif

@@ -80,6 +80,9 @@ WEIR_API int weir_scope_close(weir_scope **s);
  */
 WEIR_API int weir_scope_drain(weir_scope *s, weir_time deadline);
 
+/* The code of a poisoned handle, else 0. */
+WEIR_API int weir_scope_error(const weir_scope *s);
+
 /* Why the scope is cancelled (negative), or 0. */
 WEIR_API int weir_scope_why(const weir_scope *s);
 

@@ -186,12 +186,8 @@ static int chan_overflow(weir_chan *ch, const void *item)
 {
     switch (ch->overflow) {
     case WEIR_DROP_NEWEST:
-        if (ch->type.drop) {
-            _Alignas(64) char gone[ch->size];
-
-            memcpy(gone, item, ch->size);
-            ch->type.drop(gone);
-        }
+        if (ch->type.drop) /* it has moved to us, who let it go where it lies */
+            ch->type.drop((void *)item);
         ch->stats.dropped++;
         break;
     case WEIR_DROP_OLDEST:
@@ -486,7 +482,7 @@ int weir_chan_stats(const weir_chan *ch, struct weir_chan_stats *out)
 
 /* --- select ------------------------------------------------------------ */
 
-enum { SELECT_MOST = 64 };
+enum { SELECT_FEW = 4, SELECT_MOST = 64 };
 
 static int select_check(const struct weir_select *cases, size_t n, weir_time deadline)
 {
@@ -533,9 +529,8 @@ static struct weir__list *select_list(struct weir_select *c)
 }
 
 static int select_wait(struct weir_select *cases, size_t n, weir_time deadline,
-                       struct weir__fiber *me)
+                       struct weir__fiber *me, struct weir__waiter *w)
 {
-    struct weir__waiter w[n];
     int r;
 
     for (size_t i = 0; i < n; i++) {
@@ -551,6 +546,23 @@ static int select_wait(struct weir_select *cases, size_t n, weir_time deadline,
         return (int)me->hit->index;
     }
     return r;
+}
+
+static int select_wait_few(struct weir_select *cases, size_t n, weir_time deadline,
+                           struct weir__fiber *me)
+{
+    struct weir__waiter w[SELECT_FEW];
+
+    return select_wait(cases, n, deadline, me, w);
+}
+
+/* A frame of its own: only a wide select pays for a wide array on its stack. */
+static __attribute__((noinline)) int select_wait_many(struct weir_select *cases, size_t n,
+                                                      weir_time deadline, struct weir__fiber *me)
+{
+    struct weir__waiter w[SELECT_MOST];
+
+    return select_wait(cases, n, deadline, me, w);
 }
 
 int weir_select(struct weir_select *cases, size_t n, weir_time deadline)
@@ -572,5 +584,6 @@ int weir_select(struct weir_select *cases, size_t n, weir_time deadline)
         if (select_try(&cases[k]))
             return (int)k;
     }
-    return select_wait(cases, n, deadline, me);
+    return n <= SELECT_FEW ? select_wait_few(cases, n, deadline, me)
+                           : select_wait_many(cases, n, deadline, me);
 }

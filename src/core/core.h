@@ -34,8 +34,8 @@ struct weir__timer {
 };
 
 /* Arms or moves it; needs a loop.  0 or -ENOMEM. */
-int weir__timer_arm(struct weir__timer *t, weir_time at);
-void weir__timer_stop(struct weir__timer *t);
+WEIR_API int weir__timer_arm(struct weir__timer *t, weir_time at);
+WEIR_API void weir__timer_stop(struct weir__timer *t);
 
 /* --- cancel nodes ------------------------------------------------------ */
 
@@ -149,7 +149,7 @@ struct weir__loop {
     uint64_t turns; /* read by the watchdog's thread */
 };
 
-extern __thread struct weir__loop *weir__loop_here;
+extern WEIR_API __thread struct weir__loop *weir__loop_here;
 
 static inline struct weir__loop *weir__loop_get(void)
 {
@@ -268,6 +268,7 @@ static inline __attribute__((always_inline)) int weir__wait_parked(struct weir__
 static inline __attribute__((always_inline)) int
 weir__wait(struct weir__fiber *me, weir_time deadline, const char *what, const void *on)
 {
+    me->hit = NULL;
     if (WEIR__UNLIKELY(deadline != WEIR_NEVER || me->node->why || weir__fault.at)) {
         int r = weir__wait_begin(me, deadline);
 
@@ -397,8 +398,8 @@ struct weir__watch {
     void (*fn)(struct weir__watch *w, int events);
 };
 
-int weir__watch_set(struct weir__watch *w, int fd, int events);
-void weir__watch_del(struct weir__watch *w);
+WEIR_API int weir__watch_set(struct weir__watch *w, int fd, int events);
+WEIR_API void weir__watch_del(struct weir__watch *w);
 
 /* Handles what is ready; waits until `until` at most if `block`.  How many fired. */
 int weir__poller_poll(struct weir__loop *l, weir_time until, bool block);

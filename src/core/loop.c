@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/rand.h"
 #include "core/core.h"
 #include "sys/clock.h"
 
@@ -255,6 +256,8 @@ int weir__loop_run(const struct weir_config *config, bool sim, uint64_t seed, in
     loop_init(&l, sim, seed);
     before = weir__alloc_use(&l.config.alloc);
     weir__loop_here = &l;
+    if (sim)
+        weir__seed_set(seed);
     r = loop_start(&l, &m);
     if (r == 0) {
         loop_drive(&l);

@@ -252,6 +252,11 @@ int weir_scope_cancel(weir_scope *s, int why)
     return 0;
 }
 
+int weir_scope_error(const weir_scope *s)
+{
+    return s ? s->poison : -EINVAL;
+}
+
 int weir_scope_why(const weir_scope *s)
 {
     return !s ? -EINVAL : s->poison ? s->poison : s->node.why;

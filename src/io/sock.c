@@ -206,7 +206,7 @@ int weir_tcp_connect(const char *host, uint16_t port, weir_time deadline)
 
 int weir_tcp_port(int fd)
 {
-    union sock_address a;
+    union sock_address a = {0};
     socklen_t size = sizeof a;
 
     if (getsockname(fd, &a.any, &size) < 0)
@@ -220,7 +220,7 @@ int weir_tcp_port(int fd)
 
 int weir_signal_wait(const int *signals, weir_time deadline)
 {
-    struct signalfd_siginfo info;
+    struct signalfd_siginfo info = {0};
     sigset_t set;
     ssize_t r;
     int fd;

@@ -42,10 +42,11 @@ void test__register(struct test *t);
 
 #define TEST_WITH(NAME, ...)                                                                       \
     static void NAME(void);                                                                        \
-    static struct test test__##NAME = {.name = #NAME, .file = __FILE__, .fn = NAME, __VA_ARGS__};  \
+    static struct test test_case__##NAME = {                                                       \
+        .name = #NAME, .file = __FILE__, .fn = NAME, __VA_ARGS__};                                 \
     __attribute__((constructor)) static void test__register_##NAME(void)                           \
     {                                                                                              \
-        test__register(&test__##NAME);                                                             \
+        test__register(&test_case__##NAME);                                                        \
     }                                                                                              \
     static void NAME(void)
 

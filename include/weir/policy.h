@@ -1,0 +1,134 @@
+/*
+ * policy.h -- a stack of policies as data.
+ *
+ *     weir_policy *p = WEIR_POLICY(
+ *         WEIR_TIMEOUT(.total = WEIR_S(30)),
+ *         WEIR_RETRY(.attempts = 5, .base = WEIR_MS(100)),
+ *         WEIR_BREAKER(.failures = 5), WEIR_RATE(.per_sec = 100, .burst = 10),
+ *         WEIR_BULKHEAD(.limit = 64), WEIR_TIMEOUT(.each = WEIR_S(5)));
+ *
+ * Outermost first.  A call passes the layers from left to right; its result
+ * goes back from right to left.  What stands right of a retry is taken for
+ * each attempt and given back during backoff; what stands left of it is held
+ * throughout.  One policy serves any number of calls, and of loops, at once.
+ *
+ *   TIMEOUT .total  from the start of the call, wherever it stands: queue,
+ *                   backoff and attempts.  .each: from the start of an attempt.
+ *   RETRY           asks retry.h.  A refusal by a layer to its right that names
+ *                   its time (open breaker, rate) is waited out, if the deadline
+ *                   and the attempts allow; a full bulkhead is not.
+ *   BREAKER         TRANSIENT and SERVER failures (attempt timeouts are) count
+ *                   against it; OK and CLIENT for it; THROTTLED, FATAL, CANCELLED
+ *                   and local refusals for nothing.  WEIR_EOPEN.
+ *   RATE            waits its turn, first come first served, unless the turn
+ *                   would come too late: then WEIR_ERATE at once.
+ *   BULKHEAD        waits likewise; WEIR_EFULL.
+ *
+ * A call that was let through by a breaker and then waited is checked again
+ * before it starts.  A deadline that has passed takes nothing: -ETIMEDOUT.
+ */
+#ifndef WEIR_POLICY_H
+#define WEIR_POLICY_H
+
+#include <weir/breaker.h>
+#include <weir/bulkhead.h>
+#include <weir/rate.h>
+#include <weir/retry.h>
+
+WEIR_BEGIN
+
+typedef struct weir_policy weir_policy;
+
+#define WEIR_POLICY_LAYERS 10
+
+struct weir_timeout_opts {
+    weir_span total;      /* the whole call; 0: none */
+    weir_span each;       /* one attempt; 0: none */
+    uint32_t reserved[2]; /* must be zero */
+};
+
+enum weir_layer_kind {
+    WEIR_LAYER_NONE = 0, /* not a layer: -EINVAL */
+    WEIR_LAYER_RETRY,
+    WEIR_LAYER_BREAKER,
+    WEIR_LAYER_RATE,
+    WEIR_LAYER_BULKHEAD,
+    WEIR_LAYER_TIMEOUT
+};
+
+struct weir_policy_layer {
+    uint32_t kind;     /* enum weir_layer_kind */
+    uint32_t reserved; /* must be zero */
+    union {
+        struct weir_retry_opts retry;
+        struct weir_breaker_opts breaker;
+        struct weir_rate_opts rate;
+        struct weir_bulkhead_opts bulkhead;
+        struct weir_timeout_opts timeout;
+    } u;
+};
+
+/* A refusal of our own: nothing was sent. */
+struct weir_refusal {
+    int code;              /* WEIR_EOPEN, WEIR_ERATE, WEIR_EFULL, -ETIMEDOUT; 0: there was none */
+    uint32_t layer;        /* its place in the stack, from 0 */
+    uint32_t kind;         /* enum weir_layer_kind */
+    int last_result;       /* of the last attempt made before; 0: none was */
+    weir_span retry_after; /* when it may be otherwise; 0: not known */
+};
+
+#ifndef __cplusplus
+#define WEIR_POLICY(...)                                                                           \
+    weir_policy_new((const struct weir_policy_layer[]){__VA_ARGS__},                               \
+                    sizeof((const struct weir_policy_layer[]){__VA_ARGS__}) /                      \
+                        sizeof(struct weir_policy_layer))
+#define WEIR_RETRY(...)                                                                            \
+    {                                                                                              \
+        .kind = WEIR_LAYER_RETRY, .u = {.retry = {.reserved0 = 0, __VA_ARGS__} }                   \
+    }
+#define WEIR_BREAKER(...)                                                                          \
+    {                                                                                              \
+        .kind = WEIR_LAYER_BREAKER, .u = {.breaker = {.reserved0 = 0, __VA_ARGS__} }               \
+    }
+#define WEIR_RATE(...)                                                                             \
+    {                                                                                              \
+        .kind = WEIR_LAYER_RATE, .u = {.rate = {.reserved = {0}, __VA_ARGS__} }                    \
+    }
+#define WEIR_BULKHEAD(...)                                                                         \
+    {                                                                                              \
+        .kind = WEIR_LAYER_BULKHEAD, .u = {.bulkhead = {.reserved = {0}, __VA_ARGS__} }            \
+    }
+#define WEIR_TIMEOUT(...)                                                                          \
+    {                                                                                              \
+        .kind = WEIR_LAYER_TIMEOUT, .u = {.timeout = {.reserved = {0}, __VA_ARGS__} }              \
+    }
+#endif
+
+/*
+ * Copies the layers.  Never NULL: a stack with a bad layer, or with more than
+ * WEIR_POLICY_LAYERS, is a poisoned handle for -EINVAL; n = 0 is a stack that
+ * lets everything through.  What the options point to is borrowed until free.
+ */
+WEIR_API weir_policy *weir_policy_new(const struct weir_policy_layer *layers, size_t n);
+
+/* Frees it and sets *p to NULL.  No call may be in it. */
+WEIR_API void weir_policy_free(weir_policy **p);
+
+/* 0, or the code of a poisoned handle; -EINVAL for NULL. */
+WEIR_API int weir_policy_error(const weir_policy *p);
+
+/* Starts its jitter from a seed; otherwise each policy gets its own. */
+WEIR_API void weir_policy_seed(weir_policy *p, uint64_t seed);
+
+/* All rate layers stop until `until` (rate.h).  The number of rate layers, or negative. */
+WEIR_API int weir_policy_pause(weir_policy *p, weir_time until, weir_time now);
+
+/*
+ * Writes the stack, what it can cost at worst and what looks wrong with it,
+ * as lines of text; n bytes at most with the final 0.  How long the whole text
+ * is (as snprintf), or negative.
+ */
+WEIR_API int weir_policy_explain(const weir_policy *p, char *buf, size_t n);
+
+WEIR_END
+#endif

@@ -1,0 +1,124 @@
+/*
+ * plan.h -- running a policy stack without a fiber.
+ *
+ * One call is one struct weir__plan_run in the driver's memory:
+ *
+ *     begin;  loop { while ((w = admit) != 0) wait or return w;
+ *                    run the attempt;
+ *                    if ((w = done(result, &out)) == 0) return out;  wait w; }
+ *
+ * and abandon instead of any step when nobody wants the call any more.  Each
+ * thing taken is given back exactly once, whichever way the call ends.  All
+ * functions may be called from any thread; none parks or reads a clock.
+ */
+#ifndef WEIR__PLAN_H
+#define WEIR__PLAN_H
+
+#include <stdatomic.h>
+
+#include <weir/policy.h>
+
+#include "base/list.h"
+
+/* Wait until wake is called or until run.park_until, then admit again. */
+#define WEIR__PLAN_PARK INT64_MAX
+
+enum weir__plan_phase {
+    WEIR__PLAN_IDLE = 0, /* holds nothing; to be admitted (now, or at not_before) */
+    WEIR__PLAN_WAITING,  /* in the row of a rate or a bulkhead */
+    WEIR__PLAN_RUNNING,
+    WEIR__PLAN_FINISHED
+};
+
+struct weir__plan_slot {
+    union {
+        struct weir_breaker_token breaker;
+        struct weir_rate_ticket rate;
+        struct weir_retry_state retry;
+    } u;
+    uint32_t held; /* the layer is taken, and must be given back */
+};
+
+struct weir__plan_run {
+    weir_time begun, deadline; /* of the whole call */
+    weir_time attempt_deadline, attempt_start;
+    weir_time not_before, park_until;
+    uint32_t attempt; /* attempts admitted so far */
+    uint32_t pos;     /* the first layer not taken yet */
+    uint32_t phase, granted, waited, retrying;
+    uint32_t giveup;                /* enum weir_giveup of the retry that spoke last */
+    int last_result;                /* of the last attempt; 0 before */
+    struct weir_retry_outcome hint; /* what the attempt said about itself: cls, retry_after */
+    struct weir_refusal refusal;    /* the last one */
+    struct weir_retry_event event;  /* for on_retry, once the lock is off */
+    struct weir__list row;
+    /*
+     * Called when a waiting run should be admitted again.  It runs under the
+     * policy's lock: it may only make somebody runnable.
+     */
+    void (*wake)(struct weir__plan_run *r);
+    void *wake_ctx;
+    struct weir__plan_slot slot[WEIR_POLICY_LAYERS];
+};
+
+struct weir__plan_layer {
+    uint32_t kind;
+    weir_span max_wait; /* of a bulkhead */
+    uint32_t queue, queued;
+    struct weir__list row; /* runs that wait here, first come first */
+    union {
+        struct weir_retry retry;
+        struct weir_breaker breaker;
+        struct weir_rate rate;
+        struct weir_bulkhead bulkhead;
+        struct weir_timeout_opts timeout;
+    } u;
+};
+
+struct weir_policy {
+    int poison;
+    uint32_t n;
+    atomic_flag lock;
+    weir_span total, each, min_attempt; /* the least of all layers; WEIR_NEVER, 0: none */
+    struct weir_rng rng;
+    struct weir__plan_layer layer[];
+};
+
+/* Starts a call; wake and wake_ctx, if any, are set by the driver afterwards. */
+void weir__plan_begin(const weir_policy *p, struct weir__plan_run *r, weir_time now,
+                      weir_time deadline);
+
+/*
+ * 0: run the attempt, until attempt_deadline at most.  Positive: admit again
+ * after so many nanoseconds, or when woken; WEIR__PLAN_PARK: when woken, or at
+ * park_until.  Negative: the call is over with that result.
+ */
+int64_t weir__plan_admit(weir_policy *p, struct weir__plan_run *r, weir_time now);
+
+/* 0: the call is over with *out_result.  Positive: admit again after so many nanoseconds. */
+int64_t weir__plan_done(weir_policy *p, struct weir__plan_run *r, int result, weir_time now,
+                        int *out_result);
+
+/* Gives everything back; harmless after the end. */
+void weir__plan_abandon(weir_policy *p, struct weir__plan_run *r, weir_time now);
+
+/* Spins: what is done under a policy's lock is short and never parks. */
+static inline void weir__plan_lock(atomic_flag *lock)
+{
+    while (atomic_flag_test_and_set_explicit(lock, memory_order_acquire))
+        continue;
+}
+
+static inline void weir__plan_unlock(atomic_flag *lock)
+{
+    atomic_flag_clear_explicit(lock, memory_order_release);
+}
+
+/* The worst a stack can do: attempts (UINT64_MAX: no bound), time (WEIR_NEVER: no bound). */
+struct weir__plan_bounds {
+    uint64_t attempts;
+    weir_span time;
+};
+struct weir__plan_bounds weir__plan_worst(const weir_policy *p);
+
+#endif

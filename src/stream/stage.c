@@ -1,0 +1,208 @@
+/*
+ * stage.c -- the synchronous stages: one in, at most one out.
+ *
+ * A stage pulls a batch of its source into a buffer of its own and walks it.
+ * What a pull did not deliver stays in the buffer for the next, so a cancel in
+ * the middle loses nothing; a failure at item k comes after the k before it.
+ */
+#include <string.h>
+
+#include "stream/stream.h"
+
+enum stage_kind { STAGE_MAP, STAGE_FILTER, STAGE_APPLY };
+
+struct stage {
+    weir_stream *source, *me;
+    weir_fn *fn;
+    weir_kernel *kernel;
+    void *ctx;
+    struct weir_type in, out;
+    char *buf; /* a batch of `in` */
+    size_t at, n, cap;
+    int failed; /* to be told once what came before it has been */
+    uint8_t kind;
+};
+
+static void stage_item_drop(struct stage *g, void *item)
+{
+    weir__item_drop(&g->in, item);
+}
+
+static void stage_fail(struct stage *g, int code)
+{
+    g->failed = code;
+    for (; g->at < g->n; g->at++) {
+        stage_item_drop(g, g->buf + g->at * g->in.size);
+        g->me->dropped++;
+    }
+}
+
+/* One item through the callback: 1 into `out`, 0 nothing, negative. */
+static int stage_one(struct stage *g, char *in, void *out)
+{
+    int r = g->fn(g->ctx, in, g->kind == STAGE_FILTER ? NULL : out);
+
+    if (g->kind == STAGE_FILTER && r > 0) {
+        memcpy(out, in, g->in.size);
+        return 1;
+    }
+    if (r <= 0 && g->kind == STAGE_FILTER)
+        g->me->dropped++;
+    stage_item_drop(g, in);
+    return r;
+}
+
+static size_t stage_walk(struct stage *g, char *out, size_t max)
+{
+    size_t k = 0;
+
+    while (g->at < g->n && k < max) {
+        int r = stage_one(g, g->buf + g->at++ * g->in.size, out + k * g->out.size);
+
+        if (r < 0) {
+            stage_fail(g, r);
+            break;
+        }
+        k += r > 0;
+    }
+    return k;
+}
+
+static size_t stage_kernel(struct stage *g, char *out, size_t max)
+{
+    size_t n = g->n - g->at < max ? g->n - g->at : max;
+    size_t k = g->kernel(g->buf + g->at * g->in.size, out, n);
+
+    g->at += n;
+    return k;
+}
+
+static ssize_t stage_fill(struct stage *g, size_t max)
+{
+    ssize_t r = weir_pull(g->source, g->buf, max < g->cap ? max : g->cap);
+
+    g->at = 0;
+    g->n = r > 0 ? (size_t)r : 0;
+    return r;
+}
+
+static ssize_t stage_pull(void *self, void *items, size_t max)
+{
+    struct stage *g = self;
+    size_t k = 0;
+
+    while (k == 0) {
+        if (g->failed)
+            return g->failed;
+        if (g->at == g->n) {
+            ssize_t r = stage_fill(g, max);
+
+            if (r <= 0)
+                return r;
+        }
+        k = g->kernel ? stage_kernel(g, items, max) : stage_walk(g, items, max);
+    }
+    return (ssize_t)k;
+}
+
+static void stage_close(void *self, int why)
+{
+    struct stage *g = self;
+
+    (void)why;
+    for (; g->at < g->n; g->at++)
+        stage_item_drop(g, g->buf + g->at * g->in.size);
+    weir_stream_close(&g->source);
+    weir__free(g->buf, g->cap * g->in.size);
+    weir__free(g, sizeof *g);
+}
+
+static const struct weir_stream_ops stage_ops = {sizeof(struct weir_stream_ops),
+                                                 WEIR_STREAM_RESUMABLE, stage_pull, stage_close};
+
+static struct stage *stage_memory(size_t cap, size_t size)
+{
+    struct stage *g = weir__alloc(sizeof *g);
+
+    if (!g)
+        return NULL;
+    g->buf = weir__alloc(cap * size);
+    if (!g->buf) {
+        weir__free(g, sizeof *g);
+        return NULL;
+    }
+    g->cap = cap;
+    return g;
+}
+
+static weir_stream *stage_wrap(struct stage *g, weir_stream *s, const struct stage *init)
+{
+    weir_stream *out;
+
+    g->fn = init->fn;
+    g->kernel = init->kernel;
+    g->ctx = init->ctx;
+    g->kind = init->kind;
+    g->in = s->type;
+    g->out = init->out;
+    g->source = s;
+    out = weir_stream_new(&stage_ops, g, init->out);
+    if (out->poison)
+        stage_close(g, out->poison);
+    else
+        g->me = out;
+    return out;
+}
+
+static weir_stream *stage_make(weir_stream *s, const struct stage *init, size_t cap)
+{
+    struct stage *g;
+    int r = weir__stream_check(s);
+
+    if (r == 0)
+        r = weir__type_check(&init->out);
+    if (r < 0)
+        return weir__stream_refuse(r, s, NULL);
+    g = stage_memory(cap ? cap : weir__stream_batch(&s->type), s->type.size);
+    return g ? stage_wrap(g, s, init) : weir__stream_refuse(-ENOMEM, s, NULL);
+}
+
+weir_stream *weir_map(weir_stream *s, weir_fn *fn, void *ctx, struct weir_type out)
+{
+    struct stage g = {.fn = fn, .ctx = ctx, .out = out, .kind = STAGE_MAP};
+
+    return fn ? stage_make(s, &g, 0) : weir__stream_refuse(-EINVAL, s, NULL);
+}
+
+weir_stream *weir_filter_map(weir_stream *s, weir_fn *fn, void *ctx, struct weir_type out)
+{
+    return weir_map(s, fn, ctx, out);
+}
+
+weir_stream *weir_scan(weir_stream *s, weir_fn *fn, void *ctx, struct weir_type out)
+{
+    return weir_map(s, fn, ctx, out);
+}
+
+weir_stream *weir_filter(weir_stream *s, weir_fn *fn, void *ctx)
+{
+    struct stage g = {.fn = fn, .ctx = ctx, .out = weir_stream_type(s), .kind = STAGE_FILTER};
+
+    return fn ? stage_make(s, &g, 0) : weir__stream_refuse(-EINVAL, s, NULL);
+}
+
+weir_stream *weir_then(weir_stream *s, weir_fn *fn, void *ctx, struct weir_type out)
+{
+    struct stage g = {.fn = fn, .ctx = ctx, .out = out, .kind = STAGE_MAP};
+
+    return fn ? stage_make(s, &g, 1) : weir__stream_refuse(-EINVAL, s, NULL);
+}
+
+weir_stream *weir_apply(weir_stream *s, weir_kernel *kernel, struct weir_type out)
+{
+    struct stage g = {.kernel = kernel, .out = out, .kind = STAGE_APPLY};
+
+    if (!kernel || out.drop || weir_stream_type(s).drop)
+        return weir__stream_refuse(-EINVAL, s, NULL);
+    return stage_make(s, &g, 0);
+}

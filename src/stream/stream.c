@@ -1,0 +1,162 @@
+/*
+ * stream.c -- the object: pulling, the latch, closing.
+ */
+#include "stream/stream.h"
+
+#include <string.h>
+
+struct weir__stream_owned {
+    struct weir__stream_owned *next;
+    void *ptr;
+    void (*free_fn)(void *);
+};
+
+/* --- poison ---------------------------------------------------------------- */
+
+/* One for each errno, and one for each code of weir's own: a chain keeps its first failure. */
+enum { STREAM_ERRNOS = 134, STREAM_CODES = 32 };
+static struct weir_stream stream_poisons[STREAM_ERRNOS + STREAM_CODES];
+
+weir_stream *weir__stream_poison(int code)
+{
+    int k = code <= WEIR_EOPEN ? STREAM_ERRNOS + (WEIR_EOPEN - code) : -code;
+    struct weir_stream *s;
+
+    if (k <= 0 || k >= STREAM_ERRNOS + STREAM_CODES || (code > WEIR_EOPEN && k >= STREAM_ERRNOS))
+        return weir__stream_poison(-EINVAL);
+    s = &stream_poisons[k];
+    __atomic_store_n(&s->poison, code, __ATOMIC_RELAXED);
+    return s;
+}
+
+int weir_stream_error(const weir_stream *s)
+{
+    return s ? s->poison : -EINVAL;
+}
+
+int weir__stream_check(const weir_stream *s)
+{
+    return weir_stream_error(s);
+}
+
+int weir__type_check(const struct weir_type *t)
+{
+    bool sound =
+        t->size > 0 && t->size <= 1 << 20 && t->align <= 64 && (t->align & (t->align - 1)) == 0;
+
+    return sound ? 0 : -EINVAL;
+}
+
+weir_stream *weir__stream_refuse(int code, weir_stream *a, weir_stream *b)
+{
+    weir_stream_close(&a);
+    weir_stream_close(&b);
+    return weir__stream_poison(code);
+}
+
+/* --- making ------------------------------------------------------------------ */
+
+weir_stream *weir_stream_new(const struct weir_stream_ops *ops, void *self, struct weir_type type)
+{
+    weir_stream *s;
+
+    if (!ops || ops->size != sizeof *ops || !ops->pull || weir__type_check(&type) < 0)
+        return weir__stream_poison(-EINVAL);
+    s = weir__alloc(sizeof *s);
+    if (!s)
+        return weir__stream_poison(-ENOMEM);
+    s->ops = ops;
+    s->self = self;
+    s->type = type;
+    return s;
+}
+
+int weir_stream_own(weir_stream *s, void *ptr, void (*free_fn)(void *))
+{
+    struct weir__stream_owned *o;
+    int r = weir_stream_error(s);
+
+    if (r < 0 || !free_fn)
+        return r < 0 ? r : -EINVAL;
+    o = weir__alloc(sizeof *o);
+    if (!o)
+        return -ENOMEM;
+    *o = (struct weir__stream_owned){s->owned, ptr, free_fn};
+    s->owned = o;
+    return 0;
+}
+
+struct weir_type weir_stream_type(const weir_stream *s)
+{
+    return s ? s->type : (struct weir_type){0};
+}
+
+uint64_t weir_stream_dropped(const weir_stream *s)
+{
+    return s ? s->dropped : 0;
+}
+
+size_t weir__stream_batch(const struct weir_type *t)
+{
+    size_t n = WEIR__BATCH_BYTES / t->size;
+
+    return n > WEIR__BATCH ? WEIR__BATCH : n ? n : 1;
+}
+
+/* --- pulling ------------------------------------------------------------------- */
+
+/* The puller's own cancel is no end; everything else that is not an item is. */
+static ssize_t stream_latch(weir_stream *s, ssize_t r)
+{
+    if (r == -ECANCELED && weir_cancel_why())
+        return r;
+    if (r == WEIR_ENOFIBER || r == -EBUSY)
+        return r;
+    s->ended = true;
+    s->end = (int)r;
+    return r;
+}
+
+ssize_t weir_pull(weir_stream *s, void *items, size_t max)
+{
+    ssize_t r;
+
+    if (WEIR__UNLIKELY(!s || !items || !max))
+        return -EINVAL;
+    if (WEIR__UNLIKELY(s->poison || s->ended))
+        return s->poison ? s->poison : s->end;
+    if (WEIR__UNLIKELY(s->busy))
+        return -EBUSY;
+    s->busy = true;
+    r = s->ops->pull(s->self, items, max);
+    s->busy = false;
+    return WEIR__LIKELY(r > 0) ? r : stream_latch(s, r);
+}
+
+int weir_stream_next(weir_stream *s, void *item, size_t size)
+{
+    if (s && !s->poison && size != s->type.size)
+        return WEIR_ETYPE;
+    return (int)weir_pull(s, item, 1);
+}
+
+void weir_stream_close(weir_stream **sp)
+{
+    weir_stream *s = sp ? *sp : NULL;
+
+    if (!s)
+        return;
+    *sp = NULL;
+    if (s->poison)
+        return;
+    if (s->ops->close)
+        s->ops->close(s->self, s->ended ? s->end : -ECANCELED);
+    while (s->owned) {
+        struct weir__stream_owned *o = s->owned;
+
+        s->owned = o->next;
+        o->free_fn(o->ptr);
+        weir__free(o, sizeof *o);
+    }
+    weir__free(s, sizeof *s);
+}

@@ -1,0 +1,44 @@
+/*
+ * stream.h -- the inside of a stream: what stages share.
+ */
+#ifndef WEIR__STREAM_H
+#define WEIR__STREAM_H
+
+#include <weir/stream.h>
+
+#include "core/core.h"
+
+enum { WEIR__BATCH = 256, WEIR__BATCH_BYTES = 16 << 10 };
+
+struct weir_stream {
+    int poison;
+    int end;     /* latched: 0 or negative, once `ended` */
+    bool ended;  /* the end has been told */
+    bool busy;   /* somebody is pulling */
+    bool closed; /* ops->close has been called */
+    struct weir_type type;
+    const struct weir_stream_ops *ops;
+    void *self;
+    uint64_t dropped;
+    struct weir__stream_owned *owned;
+};
+
+weir_stream *weir__stream_poison(int code);
+
+/* What all stages begin with: the source's poison, or -EINVAL for NULL; 0 if it is sound. */
+int weir__stream_check(const weir_stream *s);
+int weir__type_check(const struct weir_type *t);
+
+/* Closes the sources and gives the code as a poisoned stream. */
+weir_stream *weir__stream_refuse(int code, weir_stream *a, weir_stream *b);
+
+/* Items of a batch of this type; at least 1. */
+size_t weir__stream_batch(const struct weir_type *t);
+
+static inline void weir__item_drop(const struct weir_type *t, void *item)
+{
+    if (t->drop)
+        t->drop(item);
+}
+
+#endif
