@@ -1,0 +1,193 @@
+/*
+ * fetch_http.c -- one attempt, by libweir-http.
+ *
+ * A body reaches the item, or its file, only from a complete answer with a
+ * status of 200 to 299.  Bodies that go to files pass through a small buffer;
+ * those that go into records are held whole, up to --max-body.
+ */
+#include "fetch.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <weir/http.h>
+
+#define HTTP_BUFFER 16384
+#define HTTP_REDIRECTS 20
+
+struct fetch_client {
+    weir_http *http;
+    const struct fetch_opts *opts;
+};
+
+int fetch_client_new(struct fetch_client **c, const struct fetch_opts *opts)
+{
+    struct fetch_client *made = calloc(1, sizeof *made);
+    if (made == NULL)
+        return -ENOMEM;
+    struct weir_http_opts http = {.agent = opts->agent, .proxy = opts->proxy,
+                                  .insecure = opts->insecure};
+    made->opts = opts;
+    made->http = weir_http_new(&http);
+    *c = made;
+    return weir_http_error(made->http);
+}
+
+void fetch_client_free(struct fetch_client **c)
+{
+    if (*c == NULL)
+        return;
+    weir_http_free(&(*c)->http);
+    free(*c);
+    *c = NULL;
+}
+
+static weir_span http_least(weir_span own, weir_span limit)
+{
+    return own > 0 && own < limit ? own : limit;
+}
+
+static void http_request(const struct fetch_opts *o, const struct fetch_job *job,
+                         struct weir_http_req *req)
+{
+    *req = (struct weir_http_req){
+        .url = job->url,
+        .method = o->method,
+        .headers = o->headers,
+        .header_count = o->header_count,
+        .body = o->has_data ? o->data : NULL,
+        .body_size = o->data_len,
+        .redirects = o->follow ? HTTP_REDIRECTS : 0,
+        .compressed = o->compressed,
+        .max_body = o->max_body,
+        .connect_timeout = http_least(o->connect_timeout, job->limit),
+        .ttfb_timeout = http_least(o->ttfb_timeout, job->limit),
+        .idle_timeout = job->limit,
+        .total_timeout = job->limit,
+    };
+}
+
+static enum fetch_outcome http_outcome(const struct weir_http_resp *resp)
+{
+    static const uint8_t map[] = {
+        [WEIR_HTTP_OK] = FETCH_OK,
+        [WEIR_HTTP_TIMEOUT_CONNECT] = FETCH_TIMEOUT_CONNECT,
+        [WEIR_HTTP_TIMEOUT_TTFB] = FETCH_TIMEOUT_TTFB,
+        [WEIR_HTTP_TIMEOUT_IDLE] = FETCH_IDLE,
+        [WEIR_HTTP_TIMEOUT_TOTAL] = FETCH_TIMEOUT_TOTAL,
+        [WEIR_HTTP_REFUSED] = FETCH_REFUSED,
+        [WEIR_HTTP_RESET] = FETCH_RESET,
+        [WEIR_HTTP_DNS] = FETCH_DNS,
+        [WEIR_HTTP_TLS] = FETCH_TLS,
+        [WEIR_HTTP_TRUNCATED] = FETCH_TRUNCATED,
+        [WEIR_HTTP_TOO_LARGE] = FETCH_TOO_LARGE,
+        [WEIR_HTTP_PROTOCOL] = FETCH_PROTOCOL,
+        [WEIR_HTTP_REDIRECT_LOOP] = FETCH_REDIRECT_LOOP,
+        [WEIR_HTTP_CANCELLED] = FETCH_CANCELLED,
+        [WEIR_HTTP_INVALID] = FETCH_INVALID,
+        [WEIR_HTTP_SINK] = FETCH_CANCELLED,
+        [WEIR_HTTP_FAILED] = FETCH_RESET, /* out of descriptors, say: a later try may do */
+    };
+    if (resp->outcome != WEIR_HTTP_OK)
+        return (size_t)resp->outcome < sizeof map ? (enum fetch_outcome)map[resp->outcome]
+                                                  : FETCH_RESET;
+    return resp->status >= 200 && resp->status < 300 ? FETCH_OK : FETCH_HTTP;
+}
+
+static void http_result(struct fetch_job *job, const struct weir_http_resp *resp,
+                        struct fetch_result *out)
+{
+    *out = (struct fetch_result){
+        .outcome = http_outcome(resp),
+        .status = resp->status,
+        .retry_after = resp->outcome == WEIR_HTTP_OK ? resp->retry_after : WEIR_NS(-1),
+        .bytes = resp->bytes,
+        .dns = resp->dns,
+        .connect = resp->connect,
+        .tls = resp->tls,
+        .ttfb = resp->ttfb,
+    };
+    if (out->outcome != FETCH_OK)
+        fetch_job_error_set(job, resp->text);
+}
+
+/* The whole body in the item. */
+static int http_inline(struct fetch_client *c, struct fetch_job *job,
+                       const struct weir_http_req *req, struct weir_http_resp *resp)
+{
+    (void)!weir_http_do(c->http, req, resp); /* resp->outcome says it all */
+    if (http_outcome(resp) != FETCH_OK || resp->body_size == 0)
+        return 0;
+    job->body = malloc(resp->body_size);
+    if (job->body == NULL)
+        return -ENOMEM;
+    memcpy(job->body, resp->body, resp->body_size);
+    job->body_len = resp->body_size;
+    return 0;
+}
+
+static int http_discard(void *ctx, const void *data, size_t size)
+{
+    (void)ctx;
+    (void)data;
+    (void)size;
+    return 0;
+}
+
+static int http_none(struct fetch_client *c, struct weir_http_req *req,
+                     struct weir_http_resp *resp)
+{
+    req->sink = http_discard;
+    (void)!weir_http_do(c->http, req, resp);
+    return 0;
+}
+
+/* Reads to the end; what comes goes into the file if there is one.  An error is the disk's. */
+static int http_copy(struct weir_http_resp *resp, struct fetch_file *f)
+{
+    char buf[HTTP_BUFFER];
+    ssize_t n;
+    while ((n = weir_http_read(resp, buf, sizeof buf)) > 0) {
+        int r = f != NULL ? fetch_file_write(f, buf, (size_t)n) : 0;
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+static int http_file(struct fetch_client *c, struct fetch_job *job,
+                     const struct weir_http_req *req, struct weir_http_resp *resp)
+{
+    struct fetch_file f;
+    if (weir_http_open(c->http, req, resp) < 0)
+        return 0;
+    if (http_outcome(resp) != FETCH_OK)
+        return http_copy(resp, NULL);
+    int r = fetch_file_open(&f, c->opts->body_dir, job);
+    if (r < 0)
+        return r;
+    r = http_copy(resp, &f);
+    if (r == 0 && http_outcome(resp) == FETCH_OK)
+        return fetch_file_keep(&f, &job->file);
+    fetch_file_drop(&f);
+    return r;
+}
+
+int fetch_client_try(struct fetch_client *c, struct fetch_job *job, struct fetch_result *out)
+{
+    struct weir_http_req req;
+    struct weir_http_resp resp;
+    int r;
+    memset(&resp, 0, sizeof resp);
+    http_request(c->opts, job, &req);
+    if (c->opts->body == FETCH_BODY_INLINE)
+        r = http_inline(c, job, &req, &resp);
+    else if (c->opts->body == FETCH_BODY_NONE)
+        r = http_none(c, &req, &resp);
+    else
+        r = http_file(c, job, &req, &resp);
+    http_result(job, &resp, out);
+    weir_http_close(&resp);
+    return r;
+}
