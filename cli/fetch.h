@@ -59,22 +59,29 @@ struct fetch_run {
     struct fetch_sched sched;
     struct fetch_counts counts;
     struct weir_sem room;
-    struct weir_event wake;      /* for the coordinator: something happened */
-    struct weir_event out_ready; /* for the writer: `over` has items, or the end */
+    struct weir_event wake;        /* for the coordinator: something happened */
+    struct weir_event out_ready;   /* for the writer: `over` has items, or the end */
     struct weir_event coordinated; /* the coordinator has ended */
-    struct fetch_list over;      /* for the writer, in output order */
-    struct fetch_job **order;    /* --keep-order: what is over, at seq % order_size */
+    struct fetch_list over;        /* for the writer, in output order */
+    struct fetch_job **order;      /* --keep-order: what is over, at seq % order_size */
     size_t order_size;
     uint64_t order_next;
-    struct fetch_job *flying;    /* attempts in flight, linked by `next` */
+    struct fetch_job *flying; /* attempts in flight, linked by `next` */
     weir_scope *reading, *requests, *service;
     struct fetch_client *client;
     struct fetch_out *out;
     weir_time began;
-    int64_t unix_epoch;  /* + a weir_time = ns since 1970 */
+    int64_t clock;      /* + CLOCK_MONOTONIC = a weir_time */
+    int64_t unix_epoch; /* + a weir_time = ns since 1970 */
     uint64_t seq;
     bool input_ended, input_cut, input_waits, ended, progress_shown;
 };
+
+/*
+ * The clock itself, not the loop's idea of now: a wait that the server asked
+ * for counts from when its answer was really here.
+ */
+weir_time fetch_now(const struct fetch_run *run);
 
 /* The run, from the first line to the summary: the exit code. */
 int fetch_run(const struct fetch_opts *opts);

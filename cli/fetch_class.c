@@ -51,7 +51,7 @@ static void class_status_set(struct fetch_retry_on *r, int from, int to, bool on
         if (on)
             r->status[s / 8] |= (uint8_t)(1u << s % 8);
         else
-            r->status[s / 8] &= (uint8_t)~(1u << s % 8);
+            r->status[s / 8] &= (uint8_t) ~(1u << s % 8);
     }
 }
 

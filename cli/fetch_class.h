@@ -44,17 +44,17 @@ bool fetch_outcome_is_left(enum fetch_outcome o);
 /* What one attempt found.  Plain data: a test makes them by hand. */
 struct fetch_result {
     enum fetch_outcome outcome;
-    int status;             /* 0: none was seen */
-    weir_span retry_after;  /* < 0: the answer has no Retry-After */
-    uint64_t bytes;         /* of body, as received */
+    int status;                        /* 0: none was seen */
+    weir_span retry_after;             /* < 0: the answer has no Retry-After */
+    uint64_t bytes;                    /* of body, as received */
     weir_span dns, connect, tls, ttfb; /* from the attempt's start; < 0: not reached */
 };
 
 /* --- --retry-on --------------------------------------------------------- */
 
 struct fetch_retry_on {
-    uint8_t status[75];  /* a bit for each of 0 .. 599 */
-    uint32_t outcomes;   /* a bit for each outcome but ok and http */
+    uint8_t status[75]; /* a bit for each of 0 .. 599 */
+    uint32_t outcomes;  /* a bit for each outcome but ok and http */
 };
 
 #define FETCH_RETRY_ON_DEFAULT "408,425,429,5xx,!501,timeout,reset,refused,dns,truncated"

@@ -39,8 +39,8 @@ enum fetch_halt_what { FETCH_HALT_NEVER = 0, FETCH_HALT_FAIL, FETCH_HALT_SUCCESS
 
 struct fetch_halt {
     enum fetch_halt_what what;
-    bool now;          /* also aborts what is in flight */
-    bool percent;      /* n is a share of what is done, once 3 or more are */
+    bool now;     /* also aborts what is in flight */
+    bool percent; /* n is a share of what is done, once 3 or more are */
     uint64_t n;
 };
 
@@ -54,12 +54,12 @@ bool fetch_halt_hit(const struct fetch_halt *h, const struct fetch_counts *c);
 struct fetch_view {
     const struct fetch_counts *counts;
     uint64_t waiting, running, hung, held_back; /* retrying, in flight, stuck, paused */
-    double elapsed, rate; /* seconds; items done a second of late */
-    bool total_known;     /* the input has ended: `in` is the total */
-    bool window_full;     /* --keep-order holds the input back */
-    bool draining;        /* a signal came: nothing new starts */
+    double elapsed, rate;                       /* seconds; items done a second of late */
+    bool total_known;                           /* the input has ended: `in` is the total */
+    bool window_full;                           /* --keep-order holds the input back */
+    bool draining;                              /* a signal came: nothing new starts */
     bool bar, colour;
-    unsigned width;       /* of the terminal; 0: not a terminal */
+    unsigned width; /* of the terminal; 0: not a terminal */
 };
 
 /* One line without its end, at most `width` columns; always ends with 0. */

@@ -198,8 +198,7 @@ static weir_span host_draw(const struct fetch_policy *p, struct fetch_job *job,
 }
 
 weir_span fetch_host_wait(const struct fetch_host *h, const struct fetch_policy *p,
-                          struct fetch_job *job, const struct fetch_result *r,
-                          struct weir_rng *rng)
+                          struct fetch_job *job, const struct fetch_result *r, struct weir_rng *rng)
 {
     if (job->attempts > 1)
         job->level += h->oks > job->host_ok_seen ? 1 : 2;

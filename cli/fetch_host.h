@@ -58,15 +58,15 @@ struct fetch_host {
     enum fetch_host_place place;
     struct fetch_list fresh, again; /* queued items; those that were tried before go first */
     uint64_t hash;
-    uint32_t running, held, allow;  /* allow 0: no ramp */
-    uint32_t asked;                 /* answers with Retry-After since the last success */
-    uint32_t timeouts;              /* adaptive timeouts since the last success */
+    uint32_t running, held, allow; /* allow 0: no ramp */
+    uint32_t asked;                /* answers with Retry-After since the last success */
+    uint32_t timeouts;             /* adaptive timeouts since the last success */
     uint64_t oks;
     weir_time paused_until;
     struct weir_rate rate;
-    struct weir_breaker *breaker;   /* NULL: none */
+    struct weir_breaker *breaker; /* NULL: none */
     struct fetch_hist hist;
-    char *origin;                   /* lies behind the struct */
+    char *origin; /* lies behind the struct */
 };
 
 void fetch_list_push(struct fetch_list *l, struct fetch_job *job);

@@ -26,8 +26,8 @@ int fetch_client_new(struct fetch_client **c, const struct fetch_opts *opts)
     struct fetch_client *made = calloc(1, sizeof *made);
     if (made == NULL)
         return -ENOMEM;
-    struct weir_http_opts http = {.agent = opts->agent, .proxy = opts->proxy,
-                                  .insecure = opts->insecure};
+    struct weir_http_opts http = {
+        .agent = opts->agent, .proxy = opts->proxy, .insecure = opts->insecure};
     made->opts = opts;
     made->http = weir_http_new(&http);
     *c = made;
@@ -135,8 +135,7 @@ static int http_discard(void *ctx, const void *data, size_t size)
     return 0;
 }
 
-static int http_none(struct fetch_client *c, struct weir_http_req *req,
-                     struct weir_http_resp *resp)
+static int http_none(struct fetch_client *c, struct weir_http_req *req, struct weir_http_resp *resp)
 {
     req->sink = http_discard;
     (void)!weir_http_do(c->http, req, resp);
@@ -156,8 +155,8 @@ static int http_copy(struct weir_http_resp *resp, struct fetch_file *f)
     return 0;
 }
 
-static int http_file(struct fetch_client *c, struct fetch_job *job,
-                     const struct weir_http_req *req, struct weir_http_resp *resp)
+static int http_file(struct fetch_client *c, struct fetch_job *job, const struct weir_http_req *req,
+                     struct weir_http_resp *resp)
 {
     struct fetch_file f;
     if (weir_http_open(c->http, req, resp) < 0)

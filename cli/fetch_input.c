@@ -23,7 +23,7 @@
 #define INPUT_BUFFER (FETCH_URL_MAX + 4096)
 
 struct input_lines {
-    size_t n;     /* bytes at the front of buf that are no whole line yet */
+    size_t n;      /* bytes at the front of buf that are no whole line yet */
     bool skipping; /* the rest of a line that was too long */
     char buf[INPUT_BUFFER];
 };
@@ -35,8 +35,8 @@ static int input_item(struct fetch_run *run, const char *line, size_t len)
     run->input_waits = false;
     if (r < 0)
         return r;
-    struct fetch_job *job = fetch_job_new(line, len, run->seq, weir_now());
-    if (job == NULL || fetch_sched_add(&run->sched, job, weir_now()) < 0) {
+    struct fetch_job *job = fetch_job_new(line, len, run->seq, fetch_now(run));
+    if (job == NULL || fetch_sched_add(&run->sched, job, fetch_now(run)) < 0) {
         fetch_job_free(&job);
         (void)weir_sem_give(&run->room, 1);
         return -ENOMEM;

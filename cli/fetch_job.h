@@ -21,10 +21,10 @@ enum fetch_state { FETCH_QUEUED = 0, FETCH_RUNNING, FETCH_WAITING, FETCH_DONE };
 
 /* One attempt, as its record will tell. */
 struct fetch_try {
-    weir_time due;          /* since when neither backoff nor a pause held it */
+    weir_time due; /* since when neither backoff nor a pause held it */
     weir_time start, end;
-    weir_span wait;         /* until the next try may start; < 0: there is none */
-    weir_span retry_after;  /* what the server asked; < 0: nothing */
+    weir_span wait;        /* until the next try may start; < 0: there is none */
+    weir_span retry_after; /* what the server asked; < 0: nothing */
     int16_t status;
     uint8_t outcome;
 };
@@ -33,31 +33,31 @@ struct fetch_host;
 
 struct fetch_job {
     struct fetch_job *next, *prev; /* in one list at a time; prev only in flight */
-    struct fetch_node node; /* in the heap while WAITING */
-    struct fetch_host *host; /* NULL: the line is no URL */
-    void *run;               /* whoever started the attempt */
+    struct fetch_node node;        /* in the heap while WAITING */
+    struct fetch_host *host;       /* NULL: the line is no URL */
+    void *run;                     /* whoever started the attempt */
     uint64_t seq;
-    char *in;         /* the line, as it came */
+    char *in; /* the line, as it came */
     size_t in_len;
-    char *url;        /* NULL: the line is no URL */
+    char *url; /* NULL: the line is no URL */
     uint32_t origin_len, host_at, host_len;
     enum fetch_state state;
     weir_time read_at, due, end;
-    weir_span limit;  /* of the running attempt */
+    weir_span limit; /* of the running attempt */
     struct fetch_try *tries;
     uint32_t attempts, tries_cap;
-    uint32_t level;          /* of the backoff, in half steps */
-    uint32_t auto_timeouts;  /* attempts that ran into the adaptive timeout */
-    uint64_t host_ok_seen;   /* the host's successes when the last attempt ended */
+    uint32_t level;         /* of the backoff, in half steps */
+    uint32_t auto_timeouts; /* attempts that ran into the adaptive timeout */
+    uint64_t host_ok_seen;  /* the host's successes when the last attempt ended */
     struct weir_backoff_state backoff;
     struct weir_breaker_token token;
     struct fetch_result last;
     enum fetch_outcome outcome;
-    const char *problem;     /* static text: why the line is no URL, or why it was left */
-    char *body;              /* of a good answer, with --body inline */
+    const char *problem; /* static text: why the line is no URL, or why it was left */
+    char *body;          /* of a good answer, with --body inline */
     size_t body_len;
-    char *file;              /* of a good answer, with --body file */
-    char *error;             /* the client's words for the last failure; NULL: none */
+    char *file;  /* of a good answer, with --body file */
+    char *error; /* the client's words for the last failure; NULL: none */
 };
 
 /*

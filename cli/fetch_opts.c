@@ -18,11 +18,35 @@
 #include <unistd.h>
 
 enum {
-    OPTS_PER_HOST = 256, OPTS_RATE, OPTS_PER_HOST_RATE, OPTS_RETRY, OPTS_RETRY_ON, OPTS_RETRY_POST,
-    OPTS_BACKOFF, OPTS_JITTER, OPTS_RETRY_AFTER, OPTS_RA_SCOPE, OPTS_CONNECT, OPTS_TTFB,
-    OPTS_TIMEOUT, OPTS_DEADLINE, OPTS_BREAKER, OPTS_BREAKER_OPEN, OPTS_BREAKER_ACTION, OPTS_BODY,
-    OPTS_MAX_BODY, OPTS_COMPRESSED, OPTS_HALT, OPTS_SEED, OPTS_QUIET, OPTS_BAR, OPTS_DRY_RUN,
-    OPTS_KEEP_ORDER, OPTS_WINDOW, OPTS_HELP, OPTS_VERSION
+    OPTS_PER_HOST = 256,
+    OPTS_RATE,
+    OPTS_PER_HOST_RATE,
+    OPTS_RETRY,
+    OPTS_RETRY_ON,
+    OPTS_RETRY_POST,
+    OPTS_BACKOFF,
+    OPTS_JITTER,
+    OPTS_RETRY_AFTER,
+    OPTS_RA_SCOPE,
+    OPTS_CONNECT,
+    OPTS_TTFB,
+    OPTS_TIMEOUT,
+    OPTS_DEADLINE,
+    OPTS_BREAKER,
+    OPTS_BREAKER_OPEN,
+    OPTS_BREAKER_ACTION,
+    OPTS_BODY,
+    OPTS_MAX_BODY,
+    OPTS_COMPRESSED,
+    OPTS_HALT,
+    OPTS_SEED,
+    OPTS_QUIET,
+    OPTS_BAR,
+    OPTS_DRY_RUN,
+    OPTS_KEEP_ORDER,
+    OPTS_WINDOW,
+    OPTS_HELP,
+    OPTS_VERSION
 };
 
 static const struct option opts_long[] = {
@@ -124,7 +148,8 @@ static int opts_retry_on(const struct args *a, struct fetch_retry_on *out)
     size_t bad_len;
     if (fetch_retry_on_parse(out, a->value, &bad, &bad_len) == 0)
         return 0;
-    return args_fail(a, "'%.*s' is no status, 1xx to 5xx, or outcome that can be retried "
+    return args_fail(a,
+                     "'%.*s' is no status, 1xx to 5xx, or outcome that can be retried "
                      "(timeout, reset, refused, dns, tls, truncated, protocol, none)",
                      (int)(bad_len < 40 ? bad_len : 40), bad);
 }
@@ -351,8 +376,7 @@ static int opts_output(struct args *a, int key, struct fetch_opts *o, int *body)
     case OPTS_HALT:
         if (fetch_halt_parse(&o->halt, a->value) == 0)
             return 0;
-        return args_fail(a, "'%s' is not never or [now,|soon,](fail|success|done)=N[%%]",
-                         a->value);
+        return args_fail(a, "'%s' is not never or [now,|soon,](fail|success|done)=N[%%]", a->value);
     case OPTS_QUIET:
         o->quiet = true;
         return 0;

@@ -29,7 +29,7 @@ static uint64_t progress_hung(const struct fetch_run *run)
     for (const struct fetch_job *job = run->flying; job != NULL; job = job->next) {
         weir_span p99 = fetch_hist_quantile(&job->host->hist, 990);
         weir_span limit = p99 > 0 ? FETCH_AUTO_FACTOR * p99 : WEIR_S(5);
-        n += weir_now() - fetch_job_try(job)->start > (limit > WEIR_S(1) ? limit : WEIR_S(1));
+        n += fetch_now(run) - fetch_job_try(job)->start > (limit > WEIR_S(1) ? limit : WEIR_S(1));
     }
     return n;
 }
@@ -42,7 +42,7 @@ static void progress_view(const struct fetch_run *run, struct fetch_view *v)
     v->running = run->sched.running;
     v->hung = progress_hung(run);
     v->held_back = fetch_sched_held_back(&run->sched);
-    v->elapsed = (double)(weir_now() - run->began) / 1e9;
+    v->elapsed = (double)(fetch_now(run) - run->began) / 1e9;
     v->total_known = run->input_ended && !run->input_cut;
     v->window_full = run->opts->keep_order && run->input_waits;
     v->draining = run->sched.stop != FETCH_OK;
@@ -80,7 +80,7 @@ struct progress_rate {
 static double progress_rate(struct progress_rate *r, const struct fetch_run *run)
 {
     uint64_t done = run->counts.ok + run->counts.failed + run->counts.left;
-    weir_time now = weir_now();
+    weir_time now = fetch_now(run);
     double span = (double)(now - r->at) / 1e9;
     if (span > 0) {
         double rate = (double)(done - r->done) / span;

@@ -16,6 +16,18 @@
 #include <sys/stat.h>
 #include <time.h>
 
+static int64_t run_clock(clockid_t which)
+{
+    struct timespec ts;
+    clock_gettime(which, &ts);
+    return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
+}
+
+weir_time fetch_now(const struct fetch_run *run)
+{
+    return run->clock + run_clock(CLOCK_MONOTONIC);
+}
+
 /* --- what is over ----------------------------------------------------------- */
 
 static void run_deliver(struct fetch_run *run, struct fetch_job *job)
@@ -67,7 +79,7 @@ static void run_landed(struct fetch_run *run, struct fetch_job *job, struct fetc
     run_flying_remove(run, job);
     if (r->outcome == FETCH_CANCELLED && run->sched.stop != FETCH_OK)
         r->outcome = run->sched.stop;
-    if (fetch_sched_done(&run->sched, job, r, weir_now()))
+    if (fetch_sched_done(&run->sched, job, r, fetch_now(run)))
         run_over(run, job);
     weir_event_set(&run->wake);
 }
@@ -106,7 +118,7 @@ static void run_attempt(struct fetch_run *run, struct fetch_job *job)
 
 void fetch_run_stop(struct fetch_run *run, enum fetch_outcome why, bool abort)
 {
-    fetch_sched_stop(&run->sched, why, weir_now());
+    fetch_sched_stop(&run->sched, why, fetch_now(run));
     if (why == FETCH_HALTED || why == FETCH_DEADLINE)
         run->counts.stopped = true;
     if (run->reading != NULL)
@@ -123,7 +135,7 @@ static void run_policies(struct fetch_run *run)
     if (fetch_halt_hit(&run->opts->halt, &run->counts)) {
         fetch_say(run, "weir fetch: stopped by --halt");
         fetch_run_stop(run, FETCH_HALTED, run->opts->halt.now);
-    } else if (weir_now() >= run->sched.policy.deadline) {
+    } else if (fetch_now(run) >= run->sched.policy.deadline) {
         fetch_say(run, "weir fetch: the deadline has come");
         fetch_run_stop(run, FETCH_DEADLINE, true);
     }
@@ -132,7 +144,7 @@ static void run_policies(struct fetch_run *run)
 static void run_start_all(struct fetch_run *run)
 {
     struct fetch_job *job;
-    while ((job = fetch_sched_next(&run->sched, weir_now())) != NULL) {
+    while ((job = fetch_sched_next(&run->sched, fetch_now(run))) != NULL) {
         if (job->state == FETCH_RUNNING && !run->opts->dry_run)
             run_attempt(run, job);
         else
@@ -179,20 +191,13 @@ static int run_reading_main(void *arg)
 
 /* --- beginning and end -------------------------------------------------------- */
 
-static int64_t run_unix_epoch(void)
-{
-    struct timespec ts;
-    clock_gettime(CLOCK_REALTIME, &ts);
-    return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec - weir_now();
-}
-
 static int run_init(struct fetch_run *run)
 {
     struct fetch_policy policy = run->opts->policy;
-    run->began = weir_now();
-    run->unix_epoch = run_unix_epoch();
+    run->began = fetch_now(run);
+    run->unix_epoch = run_clock(CLOCK_REALTIME) - run->began;
     if (run->opts->deadline > 0)
-        policy.deadline = weir_after(run->opts->deadline);
+        policy.deadline = run->began + run->opts->deadline;
     weir_event_init(&run->wake);
     weir_event_init(&run->out_ready);
     weir_event_init(&run->coordinated);
@@ -318,6 +323,7 @@ int fetch_run(const struct fetch_opts *opts)
         return code;
     }
     run->opts = opts;
+    run->clock = weir_now() - run_clock(CLOCK_MONOTONIC); /* off a loop: the clock itself */
     run_signals();
     if (run_output_open(run) == 0) {
         int r = weir_run(&config, run_main, run);

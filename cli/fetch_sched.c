@@ -357,8 +357,8 @@ bool fetch_sched_done(struct fetch_sched *s, struct fetch_job *job, const struct
     if (sched_again(s, job, r, now))
         return false;
     if (job->state != FETCH_DONE)
-        sched_end(job, r->outcome, fetch_outcome_is_left(r->outcome) ? sched_stop_text(r->outcome)
-                                                                     : NULL, now);
+        sched_end(job, r->outcome,
+                  fetch_outcome_is_left(r->outcome) ? sched_stop_text(r->outcome) : NULL, now);
     return true;
 }
 

@@ -21,10 +21,10 @@ struct fetch_sched {
     struct fetch_policy policy;
     struct weir_rng rng;
     struct weir_rate rate;
-    weir_time rate_at;       /* no attempt before this, by --rate */
-    struct fetch_heap heap;  /* waiting items and timed hosts */
-    struct fetch_host ring;  /* sentinel: hosts that may start something */
-    struct fetch_host idle;  /* sentinel: hosts without items, the oldest first */
+    weir_time rate_at;      /* no attempt before this, by --rate */
+    struct fetch_heap heap; /* waiting items and timed hosts */
+    struct fetch_host ring; /* sentinel: hosts that may start something */
+    struct fetch_host idle; /* sentinel: hosts without items, the oldest first */
     struct fetch_host **table;
     size_t table_size, hosts;
     struct fetch_list over;  /* items that ended without another attempt */

@@ -21,9 +21,8 @@ int fetch_signal_main(void *arg)
     run->counts.signal = sig;
     uint32_t flying = run->sched.running, left = run->sched.queued + run->sched.waiting;
     fetch_run_stop(run, FETCH_CANCELLED, false);
-    fetch_say(run,
-              "weir fetch: draining: %u in flight, %u left%s; once more aborts", flying,
-              left, run->input_ended ? "" : ", input not read to its end");
+    fetch_say(run, "weir fetch: draining: %u in flight, %u left%s; once more aborts", flying, left,
+              run->input_ended ? "" : ", input not read to its end");
     if (weir_signal_wait(signal_list, WEIR_NEVER) < 0)
         return 0;
     fetch_say(run, "weir fetch: aborting");

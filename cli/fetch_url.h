@@ -14,9 +14,9 @@
 
 /* Slices of the text that was checked. */
 struct fetch_url {
-    size_t origin_len;          /* "http://host:port" is the first origin_len bytes */
-    size_t host_at, host_len;   /* "host:port" as written, without user and password */
-    size_t end;                 /* the length without a #fragment */
+    size_t origin_len;        /* "http://host:port" is the first origin_len bytes */
+    size_t host_at, host_len; /* "host:port" as written, without user and password */
+    size_t end;               /* the length without a #fragment */
 };
 
 /* NULL if it is a http or https URL, with *out filled; else what is wrong with it, static text. */

@@ -63,8 +63,8 @@ WEIR_API ssize_t weir_chan_send_n(weir_chan *ch, const void *items, size_t size,
                                   size_t *done, weir_time deadline);
 
 /* What is there, at most max; parks only while empty.  *done is always set and is the result if > 0. */
-WEIR_API ssize_t weir_chan_recv_n(weir_chan *ch, void *items, size_t size, size_t max,
-                                  size_t *done, weir_time deadline);
+WEIR_API ssize_t weir_chan_recv_n(weir_chan *ch, void *items, size_t size, size_t max, size_t *done,
+                                  weir_time deadline);
 
 /*
  * No more sends.  `why` 0 is a clean end, negative an error that receivers see
@@ -98,15 +98,24 @@ enum weir_select_kind { WEIR_SELECT_RECV = 1, WEIR_SELECT_SEND, WEIR_SELECT_STOP
 
 struct weir_select {
     uint32_t kind;
-    uint32_t size;  /* of the item */
-    void *object;   /* weir_chan * or weir_scope * */
+    uint32_t size; /* of the item */
+    void *object;  /* weir_chan * or weir_scope * */
     void *item;
     int result; /* set by weir_select for the case that fired: what weir_recv or weir_send gave */
 };
 
-#define WEIR_ON_RECV(ch, p) {WEIR_SELECT_RECV, sizeof *(p), (ch), (p), 0}
-#define WEIR_ON_SEND(ch, p) {WEIR_SELECT_SEND, sizeof *(p), (ch), (p), 0}
-#define WEIR_ON_STOP(scope) {WEIR_SELECT_STOP, 0, (scope), NULL, 0}
+#define WEIR_ON_RECV(ch, p)                                                                        \
+    {                                                                                              \
+        WEIR_SELECT_RECV, sizeof *(p), (ch), (p), 0                                                \
+    }
+#define WEIR_ON_SEND(ch, p)                                                                        \
+    {                                                                                              \
+        WEIR_SELECT_SEND, sizeof *(p), (ch), (p), 0                                                \
+    }
+#define WEIR_ON_STOP(scope)                                                                        \
+    {                                                                                              \
+        WEIR_SELECT_STOP, 0, (scope), NULL, 0                                                      \
+    }
 
 /*
  * Waits until one case can go on, does it, and returns its index >= 0; that

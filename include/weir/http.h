@@ -13,7 +13,9 @@
  * status; a body that was cut, reset or broken is never a success.  At most
  * 256 KiB are held for a body that is read piece by piece: a slow reader
  * stops the sender.  TLS certificates are verified unless that is switched
- * off.  Each phase has its own deadline, and the outcome says which one it
+ * off.  A request that is not idempotent (POST, PATCH ...) goes out once; one
+ * that is may be sent again, unseen, if a connection that was kept for reuse
+ * turns out to be dead.  Each phase has its own deadline, and the outcome says which one it
  * was.  A cancelled fiber aborts its request at once.
  *
  * libcurl does the protocols: keep-alive, HTTP/2 over TLS, proxies,

@@ -279,6 +279,10 @@ static void poller_watch_fire(struct weir__poller *p, int fd, int seen)
         w->fn(w, seen & w->events);
         return;
     }
+    if (!w->events) { /* an error or hang-up is told whatever one asks for: it would not stop */
+        weir_fd_forget(fd);
+        return;
+    }
     if (poller_ctl(p, EPOLL_CTL_MOD, fd, poller_epoll_events(w->events)) == 0)
         f->armed = (uint8_t)w->events; /* it no longer wanted this: now epoll knows */
 }

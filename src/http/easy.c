@@ -50,6 +50,16 @@ static int easy_headers(struct weir__http_transfer *t, const struct weir_http_re
     return 0;
 }
 
+static bool easy_is_idempotent(const char *method)
+{
+    static const char *const names[] = {"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"};
+
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strcmp(names[i], method) == 0)
+            return true;
+    return false;
+}
+
 static int easy_method(struct weir__http_transfer *t, const struct weir_http_req *q)
 {
     CURL *e = t->easy;
@@ -57,6 +67,7 @@ static int easy_method(struct weir__http_transfer *t, const struct weir_http_req
 
     if (!easy_is_line(method) || strchr(method, ' '))
         return -EINVAL;
+    t->once = !easy_is_idempotent(method);
     if (q->body) {
         curl_easy_setopt(e, CURLOPT_POST, 1L);
         curl_easy_setopt(e, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)q->body_size);
@@ -76,12 +87,19 @@ static int easy_method(struct weir__http_transfer *t, const struct weir_http_req
     return 0;
 }
 
-/* Called when a connection is there, for each hop, before the request is sent. */
+/*
+ * Called when a connection is there, for each hop, before the request is sent.
+ * libcurl sends a request again by itself when a connection that was reused
+ * breaks before an answer; what is not idempotent must not be: its caller asks
+ * for a retry, or nobody does.
+ */
 static int easy_connected(void *transfer, char *ip, char *local, int port, int local_port)
 {
     struct weir__http_transfer *t = transfer;
 
     (void)ip, (void)local, (void)port, (void)local_port;
+    if (t->once && t->phase == WEIR__HTTP_IN_WAIT)
+        t->why = -ECONNRESET;
     weir__http_phase_set(t, WEIR__HTTP_IN_WAIT);
     return t->why ? CURL_PREREQFUNC_ABORT : CURL_PREREQFUNC_OK;
 }

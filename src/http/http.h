@@ -59,6 +59,7 @@ struct weir__http_transfer {
     bool head_done; /* the head of the final answer is whole */
     bool reading;   /* a fiber is in weir_http_read */
     bool no_body;   /* HEAD */
+    bool once;      /* not idempotent: never sent a second time */
     int why;        /* what a callback of ours refused to go on for; 0: nothing */
     int sink_error; /* what the sink said */
     struct weir__http_buf head, body;

@@ -37,6 +37,8 @@ static struct outcome_verdict outcome_ours(int why)
 {
     if (why == WEIR_ETOOLARGE)
         return (struct outcome_verdict){WEIR_HTTP_TOO_LARGE, why};
+    if (why == -ECONNRESET)
+        return (struct outcome_verdict){WEIR_HTTP_RESET, why};
     return (struct outcome_verdict){WEIR_HTTP_FAILED, why};
 }
 

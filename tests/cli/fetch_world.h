@@ -64,8 +64,8 @@ static inline void world_deliver(struct world *w, struct fetch_job *job)
 
 static inline struct fetch_result answer(int status)
 {
-    return (struct fetch_result){status >= 200 && status < 300 ? FETCH_OK : FETCH_HTTP, status,
-                                 -1, 10, -1, -1, -1, -1};
+    return (struct fetch_result){
+        status >= 200 && status < 300 ? FETCH_OK : FETCH_HTTP, status, -1, 10, -1, -1, -1, -1};
 }
 
 static inline struct fetch_result asked(int status, weir_span retry_after)

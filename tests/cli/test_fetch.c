@@ -36,8 +36,8 @@ TEST(the_retry_on_list_is_read_and_its_last_word_wins)
 
 TEST(a_bad_retry_on_word_is_named_and_changes_nothing)
 {
-    static const char *const words[] = {"", "5xx,", "600", "5x", "ok", "http", "cancelled",
-                                        "429,bogus", "1e2", "-500"};
+    static const char *const words[] = {"",     "5xx,",      "600",       "5x",  "ok",
+                                        "http", "cancelled", "429,bogus", "1e2", "-500"};
     struct fetch_retry_on r, was;
     memset(&r, 0x55, sizeof r);
     was = r;
@@ -52,11 +52,20 @@ TEST(a_bad_retry_on_word_is_named_and_changes_nothing)
 
 TEST(urls_are_told_from_other_lines)
 {
-    static const char *const good[] = {"http://a", "https://a.b:8443/x?y#z", "HTTP://A/",
-                                       "http://[::1]:80/", "http://u:p@h/", "http://h:/"};
-    static const char *const bad[] = {"", "a.b/c", "ftp://a/", "http://", "http:///x",
-                                      "http://a b/", "http://a:0/", "http://a:70000/",
-                                      "http://a:b/", "http://[::1/", "http://a\x01/", "file:///e"};
+    static const char *const good[] = {"http://a",         "https://a.b:8443/x?y#z", "HTTP://A/",
+                                       "http://[::1]:80/", "http://u:p@h/",          "http://h:/"};
+    static const char *const bad[] = {"",
+                                      "a.b/c",
+                                      "ftp://a/",
+                                      "http://",
+                                      "http:///x",
+                                      "http://a b/",
+                                      "http://a:0/",
+                                      "http://a:70000/",
+                                      "http://a:b/",
+                                      "http://[::1/",
+                                      "http://a\x01/",
+                                      "file:///e"};
     struct fetch_url u;
     for (size_t i = 0; i < sizeof good / sizeof *good; i++)
         OK(fetch_url_check(good[i], strlen(good[i]), &u) == NULL);
@@ -152,8 +161,9 @@ TEST(json_strings_are_escaped_whatever_they_hold)
 {
     struct fetch_buf b = {NULL, 0, 0, false};
     fetch_buf_json(&b, "a\"\\\n\x01\x7f\xc3\xa9\xff\xed\xa0\x80\0z", 14);
-    buf_is(&b, "\"a\\\"\\\\\\n\\u0001\\u007f\xc3\xa9\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd"
-               "\\u0000z\"");
+    buf_is(&b,
+           "\"a\\\"\\\\\\n\\u0001\\u007f\xc3\xa9\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd"
+           "\\u0000z\"");
 }
 
 TEST(base64_is_padded)
@@ -226,10 +236,11 @@ TEST(a_record_of_a_failure_has_an_error_and_no_body)
     struct fetch_job *job = fetch_job_new("bad \xff line", 10, 7, T0);
     fetch_record_put(&b, job, FETCH_BODY_INLINE, -T0);
     fetch_job_free(&job);
-    buf_is(&b, "{\"v\":1,\"seq\":7,\"in\":\"bad \xef\xbf\xbd line\",\"in_b64\":\"YmFkIP8gbGluZQ==\","
-               "\"url\":null,\"ok\":false,\"outcome\":\"invalid\",\"status\":null,\"attempts\":0,"
-               "\"bytes\":0,\"t\":0.000000,\"ms\":{\"total\":0.000,\"wait\":0.000},\"host\":null,"
-               "\"tries\":[],\"error\":\"has a space in it\"}\n");
+    buf_is(&b,
+           "{\"v\":1,\"seq\":7,\"in\":\"bad \xef\xbf\xbd line\",\"in_b64\":\"YmFkIP8gbGluZQ==\","
+           "\"url\":null,\"ok\":false,\"outcome\":\"invalid\",\"status\":null,\"attempts\":0,"
+           "\"bytes\":0,\"t\":0.000000,\"ms\":{\"total\":0.000,\"wait\":0.000},\"host\":null,"
+           "\"tries\":[],\"error\":\"has a space in it\"}\n");
 }
 
 /* --- counters ---------------------------------------------------------------------------------------- */
@@ -272,8 +283,9 @@ TEST(halt_is_read_and_hit)
     OK(fetch_halt_hit(&h, &c));
     EQ(fetch_halt_parse(&h, "soon,done=4"), 0);
     OK(fetch_halt_hit(&h, &c));
-    static const char *const bad[] = {"", "now", "fail", "fail=", "fail=0", "fail=-1", "fail=101%",
-                                      "later,fail=1", "fail=1x", "done=5%", "fail=1%%"};
+    static const char *const bad[] = {
+        "",          "now",          "fail",    "fail=",   "fail=0",  "fail=-1",
+        "fail=101%", "later,fail=1", "fail=1x", "done=5%", "fail=1%%"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         EQ(fetch_halt_parse(&h, bad[i]), -EINVAL);
 }

@@ -346,8 +346,8 @@ TEST(an_open_breaker_defers_work_and_lets_probes_through)
     struct world w;
     struct fetch_policy p = plain();
     p.has_breaker = true;
-    p.breaker = (struct weir_breaker_opts){.period = WEIR_S(10), .min_calls = 4, .percent = 80,
-                                           .open = WEIR_S(5), .probes = 1};
+    p.breaker = (struct weir_breaker_opts){
+        .period = WEIR_S(10), .min_calls = 4, .percent = 80, .open = WEIR_S(5), .probes = 1};
     world_open(&w, &p);
     for (int i = 0; i < 6; i++)
         world_add(&w, "http://h/a");
@@ -542,10 +542,11 @@ TEST(random_worlds_deliver_every_item_within_the_limits)
                 job = flying[k];
                 flying[k] = flying[--n];
                 w.now += (weir_span)(test_random() % 50000000);
-                if (done(&w, job, dice < 5   ? answer(200)
-                                  : dice < 7 ? asked(429, WEIR_S(1))
-                                  : dice < 9 ? answer(503)
-                                             : broken(FETCH_TIMEOUT_TOTAL)))
+                if (done(&w, job,
+                         dice < 5   ? answer(200)
+                         : dice < 7 ? asked(429, WEIR_S(1))
+                         : dice < 9 ? answer(503)
+                                    : broken(FETCH_TIMEOUT_TOTAL)))
                     world_deliver(&w, job);
             } else {
                 LT(w.now, fetch_sched_wake(&w.s));

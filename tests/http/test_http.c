@@ -184,6 +184,24 @@ SERVED(a_connection_that_breaks_before_the_head_is_a_reset)
     fails(to("/cut-head"), WEIR_HTTP_RESET, -ECONNRESET);
 }
 
+SERVED(a_post_is_never_sent_a_second_time)
+{
+    struct weir_http_req first = to("/ok"), post = to("/nothing"), get = to("/nothing");
+    struct weir_http_resp resp = {0};
+
+    post.method = "POST";
+    EQ(weir_http_do(world.client, &first, &resp), 0); /* a connection is there to be reused */
+    weir_http_close(&resp);
+    world.requests = 0;
+    fails(post, WEIR_HTTP_RESET, -ECONNRESET);
+    EQ(world.requests, 1);
+    EQ(weir_http_do(world.client, &first, &resp), 0);
+    weir_http_close(&resp);
+    world.requests = 0;
+    fails(get, WEIR_HTTP_RESET, -ECONNRESET);
+    EQ(world.requests, 2); /* as http.h says */
+}
+
 SERVED(what_is_not_http_is_a_protocol_error)
 {
     fails(to("/noise"), WEIR_HTTP_PROTOCOL, WEIR_EPROTO);

@@ -147,9 +147,8 @@ static int drains(void *arg)
 {
     int64_t out[20];
     size_t n;
-    weir_stream *s =
-        weir_par_map(weir_range(0, 20), one_fails, NULL, WEIR_TYPE(int64_t),
-                     &(struct weir_par_opts){.limit = 8, .on_error = WEIR_PAR_DRAIN});
+    weir_stream *s = weir_par_map(weir_range(0, 20), one_fails, NULL, WEIR_TYPE(int64_t),
+                                  &(struct weir_par_opts){.limit = 8, .on_error = WEIR_PAR_DRAIN});
 
     (void)arg;
     EQ(weir_collect(&s, out, 20, &n), -EIO);
@@ -174,11 +173,10 @@ static int handled(void *arg)
 {
     int64_t out[20];
     size_t n;
-    weir_stream *s = weir_par_map(weir_range(0, 20), one_fails, NULL, WEIR_TYPE(int64_t),
-                                  &(struct weir_par_opts){.limit = 4,
-                                                          .ordered = 1,
-                                                          .on_error = WEIR_PAR_HANDLE,
-                                                          .on_fail = make_negative});
+    weir_stream *s = weir_par_map(
+        weir_range(0, 20), one_fails, NULL, WEIR_TYPE(int64_t),
+        &(struct weir_par_opts){
+            .limit = 4, .ordered = 1, .on_error = WEIR_PAR_HANDLE, .on_fail = make_negative});
 
     (void)arg;
     EQ(weir_collect(&s, out, 20, &n), 0);
@@ -207,11 +205,11 @@ static int backoff_holds_no_slot(void *arg)
 {
     int64_t out[100];
     size_t n;
-    weir_policy *p = WEIR_POLICY(
-        WEIR_RETRY(.attempts = 3, .grow = WEIR_GROW_FIXED, .jitter = WEIR_JITTER_NONE, .base = WEIR_S(1)));
-    weir_stream *s = weir_par_map(
-        weir_range(0, 100), third_time, NULL, WEIR_TYPE(int64_t),
-        &(struct weir_par_opts){.limit = 1, .window = 100, .ordered = 1, .policy = p});
+    weir_policy *p = WEIR_POLICY(WEIR_RETRY(.attempts = 3, .grow = WEIR_GROW_FIXED,
+                                            .jitter = WEIR_JITTER_NONE, .base = WEIR_S(1)));
+    weir_stream *s =
+        weir_par_map(weir_range(0, 100), third_time, NULL, WEIR_TYPE(int64_t),
+                     &(struct weir_par_opts){.limit = 1, .window = 100, .ordered = 1, .policy = p});
 
     (void)arg;
     EQ(weir_collect(&s, out, 100, &n), 0);
@@ -259,9 +257,9 @@ static void count_drop(void *ctx, void *in)
 static int closed_early(void *arg)
 {
     int64_t x;
-    weir_stream *s = weir_par_map(
-        weir_range(0, 100), uneven, NULL, WEIR_TYPE(int64_t),
-        &(struct weir_par_opts){.limit = 8, .window = 10, .on_drop = count_drop});
+    weir_stream *s =
+        weir_par_map(weir_range(0, 100), uneven, NULL, WEIR_TYPE(int64_t),
+                     &(struct weir_par_opts){.limit = 8, .window = 10, .on_drop = count_drop});
 
     (void)arg;
     EQ(weir_next(s, &x), 1);
@@ -309,8 +307,7 @@ TEST(zero_limits_and_small_windows_are_refused)
                                                {.limit = 1, .reserved = {1}}};
 
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
-        weir_stream *s =
-            weir_par_map(weir_range(0, 1), uneven, NULL, WEIR_TYPE(int64_t), &bad[i]);
+        weir_stream *s = weir_par_map(weir_range(0, 1), uneven, NULL, WEIR_TYPE(int64_t), &bad[i]);
 
         EQ(weir_error(s), -EINVAL);
         weir_stream_close(&s);
@@ -329,8 +326,7 @@ static int short_naps(void *ctx, void *in, void *out)
 static int whole(void *arg)
 {
     const struct weir_par_opts *o = arg;
-    weir_stream *s =
-        weir_par_map(weir_range(0, 12), short_naps, NULL, WEIR_TYPE(int64_t), o);
+    weir_stream *s = weir_par_map(weir_range(0, 12), short_naps, NULL, WEIR_TYPE(int64_t), o);
     uint64_t n;
     int r = weir_count(&s, &n);
 

@@ -116,8 +116,7 @@ static int what_came_before_a_failure(void *arg)
 {
     int64_t bad = 300, out[1000];
     size_t n;
-    weir_stream *s =
-        weir_map(weir_range(0, 1000), fails_at, &bad, WEIR_TYPE(int64_t));
+    weir_stream *s = weir_map(weir_range(0, 1000), fails_at, &bad, WEIR_TYPE(int64_t));
 
     (void)arg;
     EQ(weir_collect(&s, out, 1000, &n), -EIO);
@@ -261,8 +260,8 @@ TEST(a_chain_on_a_poisoned_stream_answers_its_code)
 {
     int64_t x;
     size_t n;
-    weir_stream *s = weir_take(weir_map(weir_chunks(weir_range(0, 3), 0), double_it, NULL,
-                                        WEIR_TYPE(int64_t)), 3);
+    weir_stream *s = weir_take(
+        weir_map(weir_chunks(weir_range(0, 3), 0), double_it, NULL, WEIR_TYPE(int64_t)), 3);
 
     EQ(weir_error(s), -EINVAL);
     EQ(weir_next(s, &x), -EINVAL);
@@ -341,7 +340,8 @@ TEST(a_stage_runs_ahead_by_its_capacity_only)
 static int lines_of_a_pipe(void *arg)
 {
     static const char text[] = "one\r\n\nthree\0x\nlast";
-    static const struct weir_line want[] = {{(char *)"one", 3}, {(char *)"", 0}, {(char *)"three\0x", 7}, {(char *)"last", 4}};
+    static const struct weir_line want[] = {
+        {(char *)"one", 3}, {(char *)"", 0}, {(char *)"three\0x", 7}, {(char *)"last", 4}};
     struct weir_line got;
     weir_stream *s;
     int fds[2];
@@ -400,7 +400,8 @@ static int everything(void *arg)
 
     (void)arg;
     s = weir_map(weir_stage(weir_filter(weir_take_while(weir_range(0, 100), below, &limit, 0),
-                                        is_even, NULL), NULL),
+                                        is_even, NULL),
+                            NULL),
                  double_it, NULL, WEIR_TYPE(int64_t));
     r = weir_fold(&s, sum, NULL, &acc);
     OK(r == 0 ? acc == 760 : r == -ENOMEM || r == -ECANCELED);
