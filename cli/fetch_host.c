@@ -73,6 +73,8 @@ int64_t fetch_host_admit(struct fetch_host *h, const struct fetch_policy *p, str
         return h->paused_until - now;
     if (host_full(h, p))
         return WEIR_EFULL;
+    if (h->gap > 0 && now < h->paced_next)
+        return h->paced_next - now;
     if (p->has_host_rate) {
         int64_t wait = weir_rate_peek(&h->rate, 1, now);
         if (wait != 0)
@@ -86,6 +88,7 @@ int64_t fetch_host_admit(struct fetch_host *h, const struct fetch_policy *p, str
     }
     if (p->has_host_rate && weir_rate_take(&h->rate, 1, now) != 0)
         return WEIR_S(1); /* cannot happen: it was peeked at this very instant */
+    h->paced_next = now + h->gap;
     return 0;
 }
 
@@ -112,15 +115,33 @@ static weir_span host_spread(const struct fetch_policy *p, struct weir_rng *rng)
     return 1 + (weir_span)weir_rng_below(rng, (uint64_t)most);
 }
 
+static weir_span host_gap_within(weir_span gap)
+{
+    return gap < FETCH_GAP_LEAST ? 0 : gap < FETCH_GAP_MOST ? gap : FETCH_GAP_MOST;
+}
+
+/* A pause begins that ends at `until`: the pace after it is what got through since the last. */
+static void host_pace(struct fetch_host *h, weir_time until)
+{
+    uint64_t oks = h->oks - h->paced_oks;
+    weir_span took = h->paced_from > 0 ? until - h->paced_from : 0;
+    h->gap = oks > 0 ? host_gap_within(took / (weir_span)oks) : FETCH_GAP_MOST;
+    h->paced_from = until;
+    h->paced_oks = h->oks;
+}
+
 static void host_asked(struct fetch_host *h, const struct fetch_policy *p, weir_span wait,
                        weir_time now, struct weir_rng *rng)
 {
     h->asked++;
+    h->gap = host_gap_within(h->gap + h->gap / 2);
     bool pause = p->ra.scope == FETCH_RA_HOST ||
                  (p->ra.scope == FETCH_RA_AUTO && h->asked >= FETCH_PAUSE_AFTER);
     if (!pause)
         return;
     weir_time until = now + wait + host_spread(p, rng);
+    if (now >= h->paused_until)
+        host_pace(h, until);
     if (until > h->paused_until)
         h->paused_until = until;
     h->allow = 1;
@@ -131,6 +152,7 @@ static void host_succeeded(struct fetch_host *h, const struct fetch_policy *p, w
     h->oks++;
     h->asked = 0;
     h->timeouts = 0;
+    h->gap = host_gap_within(h->gap - h->gap / 8);
     fetch_hist_add(&h->hist, took);
     if (h->allow > 0 && ++h->allow >= p->per_host)
         h->allow = 0;
@@ -143,10 +165,18 @@ static bool host_auto_hit(const struct fetch_policy *p, const struct fetch_job *
            (o == FETCH_TIMEOUT_TOTAL || o == FETCH_TIMEOUT_TTFB || o == FETCH_TIMEOUT_CONNECT);
 }
 
+/* The pace is measured from the first attempt on. */
+static void host_seen(struct fetch_host *h, const struct fetch_job *job)
+{
+    if (h->paced_from == 0)
+        h->paced_from = fetch_job_try(job)->start;
+}
+
 void fetch_host_learn(struct fetch_host *h, const struct fetch_policy *p, struct fetch_job *job,
                       const struct fetch_result *r, weir_time now, struct weir_rng *rng)
 {
     weir_span wait = r->outcome == FETCH_HTTP ? fetch_ra_wait(&p->ra, r->retry_after) : -1;
+    host_seen(h, job);
     if (h->breaker != NULL)
         (void)weir_breaker_done(h->breaker, &job->token, host_verdict(r), now, rng);
     if (r->outcome == FETCH_OK)

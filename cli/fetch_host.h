@@ -10,6 +10,11 @@
  * its breaker have their say after that.  Three answers with Retry-After and
  * no success between them pause the host for everyone.
  *
+ * After a pause its attempts keep a distance, `gap`: at first what the host
+ * took since the pause before, pause included; an eighth less with each
+ * success, half as much again with each Retry-After.  So the pace settles
+ * where the host's limit is, without a burst a pause.
+ *
  * The adaptive timeout is 10 x p99 of its good answers, at least 300 ms (one
  * lost packet is no hang), from 20 samples on; it doubles with each attempt
  * of one item that ran into it, and with every 8 in a row on the host, up to
@@ -24,6 +29,8 @@
 #include <weir/rate.h>
 
 #define FETCH_PAUSE_AFTER 3
+#define FETCH_GAP_LEAST WEIR_US(200) /* below it there is no pace */
+#define FETCH_GAP_MOST WEIR_S(1)
 #define FETCH_AUTO_FACTOR 10
 #define FETCH_AUTO_SAMPLES 20
 #define FETCH_AUTO_FLOOR WEIR_MS(300)
@@ -63,6 +70,9 @@ struct fetch_host {
     uint32_t timeouts;             /* adaptive timeouts since the last success */
     uint64_t oks;
     weir_time paused_until;
+    weir_time paced_from, paced_next; /* the pace: since when, and no attempt before */
+    uint64_t paced_oks;               /* successes at paced_from */
+    weir_span gap;                    /* 0: none */
     struct weir_rate rate;
     struct weir_breaker *breaker; /* NULL: none */
     struct fetch_hist hist;

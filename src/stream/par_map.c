@@ -364,7 +364,7 @@ static ssize_t par_pull(void *self, void *items, size_t max)
             return (ssize_t)k;
         if (p->failed && par_quiet(p))
             return p->failed;
-        if (p->source_over && p->held == 0)
+        if (p->source_over && p->held == 0 && !p->failed)
             return p->end;
         weir_event_clear(&p->news);
         r = weir_event_wait(&p->news, WEIR_NEVER);

@@ -235,6 +235,39 @@ TEST(three_answers_with_retry_after_pause_the_host_for_everyone)
     world_close(&w);
 }
 
+/* A server with a true limit: 10 tokens, 100 a second more, and Retry-After 1 without. */
+TEST(the_pace_after_a_pause_settles_at_the_hosts_limit)
+{
+    struct world w;
+    struct fetch_policy p = plain();
+    struct weir_rate limit;
+    p.window = 600;
+    p.retries = 100;
+    world_open(&w, &p);
+    EQ(weir_rate_init(&limit, &(struct weir_rate_opts){.per_sec = 100, .burst = 10}), 0);
+    for (int i = 0; i < 600; i++)
+        world_add(&w, "http://h/a");
+    uint64_t refused = 0;
+    while (w.s.held > 0) {
+        struct fetch_job *job = fetch_sched_next(&w.s, w.now);
+        if (job == NULL) {
+            LT(w.now, fetch_sched_wake(&w.s));
+            w.now = fetch_sched_wake(&w.s);
+            continue;
+        }
+        w.now += WEIR_MS(1);
+        bool good = weir_rate_take(&limit, 1, w.now) == 0;
+        refused += !good;
+        if (done(&w, job, good ? answer(200) : asked(429, WEIR_S(1))))
+            world_deliver(&w, job);
+    }
+    test_note("%.1f s for 6 s of work, %llu refused", (double)(w.now - T0) / 1e9,
+              (unsigned long long)refused);
+    LT(w.now - T0, WEIR_S(15));
+    LT(refused, 150);
+    world_close(&w);
+}
+
 TEST(a_success_between_them_keeps_the_host_open)
 {
     struct world w;
