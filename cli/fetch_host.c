@@ -134,7 +134,7 @@ static void host_asked(struct fetch_host *h, const struct fetch_policy *p, weir_
                        weir_time now, struct weir_rng *rng)
 {
     h->asked++;
-    h->gap = host_gap_within(h->gap + h->gap / 2);
+    h->gap = host_gap_within(2 * h->gap);
     bool pause = p->ra.scope == FETCH_RA_HOST ||
                  (p->ra.scope == FETCH_RA_AUTO && h->asked >= FETCH_PAUSE_AFTER);
     if (!pause)
@@ -152,7 +152,7 @@ static void host_succeeded(struct fetch_host *h, const struct fetch_policy *p, w
     h->oks++;
     h->asked = 0;
     h->timeouts = 0;
-    h->gap = host_gap_within(h->gap - h->gap / 8);
+    h->gap = host_gap_within(h->gap - h->gap / 16);
     fetch_hist_add(&h->hist, took);
     if (h->allow > 0 && ++h->allow >= p->per_host)
         h->allow = 0;

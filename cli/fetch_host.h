@@ -11,9 +11,9 @@
  * no success between them pause the host for everyone.
  *
  * After a pause its attempts keep a distance, `gap`: at first what the host
- * took since the pause before, pause included; an eighth less with each
- * success, half as much again with each Retry-After.  So the pace settles
- * where the host's limit is, without a burst a pause.
+ * took for each success since the pause before, pause included; a sixteenth
+ * less with each success, twice as much with each Retry-After.  So the pace
+ * settles near the host's limit, where a burst after each pause would not.
  *
  * The adaptive timeout is 10 x p99 of its good answers, at least 300 ms (one
  * lost packet is no hang), from 20 samples on; it doubles with each attempt

@@ -1,15 +1,12 @@
-#include <errno.h>
 #include <stdio.h>
 #include <weir.h>
-
 static int fetch(void *ctx, void *in, void *out) /* fails twice, then works */
 {
     (void)ctx;
     weir_sleep(weir_after(WEIR_MS(10)));
     *(int64_t *)out = *(int64_t *)in * *(int64_t *)in;
-    return weir_try_info().attempt < 3 ? -ECONNRESET : 1;
+    return weir_try_info().attempt < 3 ? WEIR_EPROTO : 1;
 }
-
 static int app(void *arg)
 {
     weir_policy *retry = WEIR_POLICY(WEIR_RETRY(.attempts = 3, .base = WEIR_MS(20)));
