@@ -120,28 +120,38 @@ static weir_span host_gap_within(weir_span gap)
     return gap < FETCH_GAP_LEAST ? 0 : gap < FETCH_GAP_MOST ? gap : FETCH_GAP_MOST;
 }
 
-/* A pause begins that ends at `until`: the pace after it is what got through since the last. */
-static void host_pace(struct fetch_host *h, weir_time until)
+/* A pause begins: the pace after it is what got through since the last one. */
+static void host_pace(struct fetch_host *h, weir_time now, weir_time until)
 {
-    uint64_t oks = h->oks - h->paced_oks;
-    weir_span took = h->paced_from > 0 ? until - h->paced_from : 0;
-    h->gap = oks > 0 ? host_gap_within(took / (weir_span)oks) : FETCH_GAP_MOST;
+    weir_span oks = (weir_span)(h->oks - h->paced_oks);
+    weir_span since = h->paced_from;
+    h->gap_goal = h->gap > 0 ? 2 * h->gap : oks > 0 ? 2 * (now - since) / oks : 0;
+    h->gap = oks > 0 ? host_gap_within((until - since) / oks) : FETCH_GAP_MOST;
     h->paced_from = until;
     h->paced_oks = h->oks;
 }
 
-static void host_asked(struct fetch_host *h, const struct fetch_policy *p, weir_span wait,
-                       weir_time now, struct weir_rng *rng)
+static void host_pace_up(struct fetch_host *h)
+{
+    weir_span slow = h->gap - h->gap / 16, fast = h->gap / 2;
+    h->gap = host_gap_within(h->gap <= h->gap_goal ? slow
+                             : fast > h->gap_goal  ? fast
+                                                   : h->gap_goal);
+}
+
+static void host_asked(struct fetch_host *h, const struct fetch_policy *p, weir_time began,
+                       weir_span wait, weir_time now, struct weir_rng *rng)
 {
     h->asked++;
-    h->gap = host_gap_within(2 * h->gap);
+    if (h->gap > 0 && began >= h->paced_from) /* not one from before the pause */
+        h->gap = h->gap_goal = host_gap_within(2 * h->gap);
     bool pause = p->ra.scope == FETCH_RA_HOST ||
                  (p->ra.scope == FETCH_RA_AUTO && h->asked >= FETCH_PAUSE_AFTER);
     if (!pause)
         return;
     weir_time until = now + wait + host_spread(p, rng);
     if (now >= h->paused_until)
-        host_pace(h, until);
+        host_pace(h, now, until);
     if (until > h->paused_until)
         h->paused_until = until;
     h->allow = 1;
@@ -152,7 +162,7 @@ static void host_succeeded(struct fetch_host *h, const struct fetch_policy *p, w
     h->oks++;
     h->asked = 0;
     h->timeouts = 0;
-    h->gap = host_gap_within(h->gap - h->gap / 16);
+    host_pace_up(h);
     fetch_hist_add(&h->hist, took);
     if (h->allow > 0 && ++h->allow >= p->per_host)
         h->allow = 0;
@@ -182,7 +192,7 @@ void fetch_host_learn(struct fetch_host *h, const struct fetch_policy *p, struct
     if (r->outcome == FETCH_OK)
         host_succeeded(h, p, now - fetch_job_try(job)->start);
     else if (wait >= 0)
-        host_asked(h, p, wait, now, rng);
+        host_asked(h, p, fetch_job_try(job)->start, wait, now, rng);
     if (host_auto_hit(p, job, r->outcome)) {
         job->auto_timeouts++;
         h->timeouts++;

@@ -11,8 +11,9 @@
  * no success between them pause the host for everyone.
  *
  * After a pause its attempts keep a distance, `gap`: at first what the host
- * took for each success since the pause before, pause included; a sixteenth
- * less with each success, twice as much with each Retry-After.  So the pace
+ * took for each success since the pause before, pause included.  Each success
+ * halves it down to `gap_goal`, twice what was too little the last time, and
+ * from there takes a sixteenth off; each Retry-After doubles it.  So the pace
  * settles near the host's limit, where a burst after each pause would not.
  *
  * The adaptive timeout is 10 x p99 of its good answers, at least 300 ms (one
@@ -72,7 +73,7 @@ struct fetch_host {
     weir_time paused_until;
     weir_time paced_from, paced_next; /* the pace: since when, and no attempt before */
     uint64_t paced_oks;               /* successes at paced_from */
-    weir_span gap;                    /* 0: none */
+    weir_span gap, gap_goal;          /* 0: none */
     struct weir_rate rate;
     struct weir_breaker *breaker; /* NULL: none */
     struct fetch_hist hist;

@@ -62,7 +62,7 @@ WEIR_API int weir_chan_recv(weir_chan *ch, void *item, size_t size, weir_time de
 WEIR_API ssize_t weir_chan_send_n(weir_chan *ch, const void *items, size_t size, size_t n,
                                   size_t *done, weir_time deadline);
 
-/* What is there, at most max; parks only while empty.  *done is always set and is the result if > 0. */
+/* What is there, at most max; parks only while empty.  *done is always set: the result if > 0. */
 WEIR_API ssize_t weir_chan_recv_n(weir_chan *ch, void *items, size_t size, size_t max, size_t *done,
                                   weir_time deadline);
 

@@ -47,7 +47,7 @@ WEIR_API int weir_sim_run(uint64_t seed, const struct weir_config *config, int (
 /* Lets the other ready fibers run.  0, or -ECANCELED. */
 WEIR_API int weir_yield(void);
 
-/* For long computations: yields when this fiber's share of the turn is used up.  0 or -ECANCELED. */
+/* For long computations: yields when this fiber's share of the turn is used.  0 or -ECANCELED. */
 WEIR_API int weir_checkpoint(void);
 
 /*

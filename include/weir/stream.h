@@ -164,7 +164,7 @@ WEIR_API weir_stream *weir_apply(weir_stream *s, weir_kernel *kernel, struct wei
 /* The first n; upstream is closed with the n-th.  0 ends without a pull. */
 WEIR_API weir_stream *weir_take(weir_stream *s, uint64_t n);
 WEIR_API weir_stream *weir_skip(weir_stream *s, uint64_t n);
-/* While fn(ctx, item, NULL) is 1; the item that ends it passes too if `inclusive`, else is dropped. */
+/* While fn(ctx, item, NULL) is 1; the item that ends it passes if `inclusive`, else is dropped. */
 WEIR_API weir_stream *weir_take_while(weir_stream *s, weir_fn *fn, void *ctx, int inclusive);
 /* First all of a, then all of b: the same type, else WEIR_ETYPE. */
 WEIR_API weir_stream *weir_chain(weir_stream *a, weir_stream *b);

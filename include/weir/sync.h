@@ -27,7 +27,7 @@ WEIR_API int weir_sem_init(struct weir_sem *s, uint64_t permits);
  */
 WEIR_API WEIR_MUST_USE int weir_sem_take(struct weir_sem *s, uint64_t n, weir_time deadline);
 
-/* Gives n back.  -EINVAL, and nothing changes, if there would be more than the limit.  Never parks. */
+/* Gives n back.  -EINVAL, and no change, if there would be more than the limit.  Never parks. */
 WEIR_API int weir_sem_give(struct weir_sem *s, uint64_t n);
 
 /* Wakes all waiters, now and later, with WEIR_ECLOSED. */

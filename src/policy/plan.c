@@ -168,7 +168,7 @@ static int64_t plan_unwind(weir_policy *p, struct weir__plan_run *r, uint32_t as
                            const struct weir_retry_outcome *out, weir_time now)
 {
     for (uint32_t i = r->pos; i-- > 0;) {
-        if (p->layer[i].kind == WEIR_LAYER_RETRY && i < asked && r->slot[i].held) {
+        if (i < asked && p->layer[i].kind == WEIR_LAYER_RETRY && r->slot[i].held) {
             int64_t wait = plan_retry(p, r, i, out, now);
             if (wait != WEIR_RETRY_STOP)
                 return wait;

@@ -10,7 +10,7 @@
 #include "fetch_record.h"
 #include "fetch_url.h"
 
-/* --- words ------------------------------------------------------------------------------------- */
+/* --- words ---------------------------------------------------------- */
 
 TEST(the_retry_on_list_is_read_and_its_last_word_wins)
 {
@@ -93,7 +93,7 @@ TEST(file_names_stay_in_their_directory)
     STREQ(name, "_2e_2e_2fetc");
 }
 
-/* --- histogram and heap ------------------------------------------------------------------------ */
+/* --- histogram and heap --------------------------------------------- */
 
 TEST(a_quantile_is_never_below_the_true_one_and_at_most_an_eighth_above)
 {
@@ -148,7 +148,7 @@ TEST(the_heap_gives_the_earliest_and_the_first_of_equals)
     fetch_heap_fini(&h);
 }
 
-/* --- records ----------------------------------------------------------------------------------------- */
+/* --- records -------------------------------------------------------- */
 
 static void buf_is(struct fetch_buf *b, const char *text)
 {
@@ -243,7 +243,7 @@ TEST(a_record_of_a_failure_has_an_error_and_no_body)
            "\"tries\":[],\"error\":\"has a space in it\"}\n");
 }
 
-/* --- counters ---------------------------------------------------------------------------------------- */
+/* --- counters ------------------------------------------------------- */
 
 TEST(the_exit_code_is_the_first_that_holds)
 {
