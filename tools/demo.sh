@@ -8,7 +8,7 @@
 #   2. fetches 5,000 URLs from it with `weir fetch`, and judges: exit 0, every body by sha256sum
 #      against what its path must give, no request before a path's Retry-After had passed, at most
 #      8,700 requests, no second without a completion while an item was due, at most 40 s;
-#   3. fetches 120 more from a server with a true rate limit: after the third 429 the whole host is
+#   3. fetches 300 more from a server with a true rate limit: after the third 429 the whole host is
 #      left alone until Retry-After has passed.
 #
 # Builds under ${WEIR_BUILD:-${TMPDIR:-/tmp}/weir-build}.  WEIR=PATH takes a tool that is built.
@@ -192,16 +192,16 @@ main_job() {
 }
 
 host_pause() {
-    say '120 URLs from a server that allows 100 a second'
+    say '300 URLs from a server that allows 100 a second'
     start_server --seed 1 --rate-limit 100/s
-    make_urls 120 >"$work/urls"
+    make_urls 300 >"$work/urls"
     code=0
     "$weir" fetch --retry 11 <"$work/urls" >"$work/records" || code=$?
     ask_stats
     stop_server
     echo
     check "$code" "exit status $code"
-    judge_bodies 120
+    judge_bodies 300
     refused=$(grep -o '"status":429' "$work/records" | wc -l)
     check "$(holds "$refused" -ge 3)" "$refused answers were 429"
     early=$(violations client)

@@ -93,6 +93,7 @@ static void request_tell(const struct weir_http_resp *resp)
 /* What is known goes into the caller's struct; the result. */
 static int request_show(struct weir__http_transfer *t, struct weir_http_resp *resp)
 {
+    weir__check(t);
     if (!t->pulled && t->phase == WEIR__HTTP_IN_DONE && t->out.error == 0 && t->body.data) {
         t->body.data[t->body.len] = 0;
         t->out.body = t->body.data;
@@ -178,6 +179,7 @@ static void request_pour(struct weir__http_transfer *t, const struct weir_http_r
 
 static void request_run(struct weir__http_transfer *t, const struct weir_http_req *req)
 {
+    weir__check(t);
     while (t->phase != WEIR__HTTP_IN_DONE) {
         if (request_wait(t) < 0)
             return;
@@ -222,6 +224,7 @@ int weir_http_open(weir_http *client, const struct weir_http_req *req, struct we
     r = request_start(client, req, true, &t);
     if (r < 0)
         return request_refused(resp, r);
+    weir__check(t);
     while (r == 0 && !t->head_done && t->phase != WEIR__HTTP_IN_DONE)
         r = request_wait(t);
     (void)request_show(t, resp);

@@ -219,7 +219,7 @@ static void explain_warn_order(struct explain_text *t, const weir_policy *p, uin
 static void explain_warn_time(struct explain_text *t, const weir_policy *p)
 {
     struct weir__plan_bounds w = weir__plan_worst(p);
-    weir_span least = p->each;
+    weir_span least;
 
     if (p->each == WEIR_NEVER)
         explain_add(t, "warning: no attempt timeout inside the retry: one hung attempt uses up "

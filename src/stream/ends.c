@@ -45,7 +45,7 @@ int weir_fold(weir_stream **s, weir_fn *fn, void *ctx, void *acc)
 {
     int r = ends_begin(s, (const void *)(uintptr_t)fn);
 
-    if (r < 0)
+    if (r < 0 || !fn)
         return r;
     r = ends_walk(*s, fn, ctx, acc);
     weir_stream_close(s);
@@ -94,7 +94,7 @@ int weir_collect(weir_stream **s, void *items, size_t cap, size_t *n)
     r = ends_begin(s, n);
     if (r == 0 && cap && !items)
         r = ends_begin(s, NULL);
-    if (r < 0)
+    if (r < 0 || !n)
         return (int)r;
     size = (*s)->type.size;
     r = 1;
@@ -124,7 +124,7 @@ int weir_find(weir_stream **s, weir_fn *fn, void *ctx, void *item)
     ssize_t r = ends_begin(s, fn ? item : NULL);
     int found = 0;
 
-    if (r < 0)
+    if (r < 0 || !fn)
         return (int)r;
     while (found == 0 && (r = weir_pull(*s, item, 1)) > 0) {
         found = fn(ctx, item, NULL);
