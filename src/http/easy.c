@@ -4,6 +4,7 @@
  * The handle is wiped first, so nothing of the request before it is left.
  */
 #include <string.h>
+#include <strings.h>
 
 #include "http/http.h"
 
@@ -136,8 +137,6 @@ static void easy_client(CURL *e, const struct weir_http_opts *o)
     }
     if (o->http1)
         curl_easy_setopt(e, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-    else
-        curl_easy_setopt(e, CURLOPT_PIPEWAIT, 1L); /* one h2 connection, not one a request */
     curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(e, CURLOPT_NOPROGRESS, 1L);
     curl_easy_setopt(e, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
@@ -161,6 +160,12 @@ static int easy_request(struct weir__http_transfer *t, const struct weir_http_re
         curl_easy_setopt(e, CURLOPT_MAXREDIRS, (long)q->redirects);
         curl_easy_setopt(e, CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
     }
+    /*
+     * One h2 connection, not one a request.  Without TLS nothing says before the first answer
+     * that there will be none, and a silent one would hold up all others.
+     */
+    if (strncasecmp(q->url, "https:", 6) == 0)
+        curl_easy_setopt(e, CURLOPT_PIPEWAIT, 1L);
     if (q->compressed) {
         curl_easy_setopt(e, CURLOPT_ACCEPT_ENCODING, "");
         /* A paused libcurl holds what one read decodes to: let that be little. */

@@ -440,6 +440,33 @@ SERVED(many_fibers_share_a_client)
     LT(weir_now() - start, WEIR_MS(80) * 20); /* they wait side by side */
 }
 
+static int get_silence(void *arg)
+{
+    struct weir_http_req req = to("/hang");
+    struct weir_http_resp resp = {0};
+    int r = weir_http_do(world.client, &req, &resp);
+
+    (void)arg;
+    weir_http_close(&resp);
+    return r;
+}
+
+/* The very first request of a host, unanswered, tells nothing of what the host can do. */
+SERVED(a_silent_first_answer_holds_up_nobody_else)
+{
+    weir_scope *s = weir_scope_open(NULL);
+    struct weir_http_req req = to("/ok");
+    struct weir_http_resp resp = {0};
+
+    req.total_timeout = WEIR_S(3);
+    EQ(weir_go(s, get_silence, NULL), 0);
+    (void)weir_sleep(weir_after(WEIR_MS(50)));
+    EQ(weir_http_do(world.client, &req, &resp), 0);
+    weir_http_close(&resp);
+    EQ(weir_scope_cancel(s, -EINTR), 0);
+    EQ(weir_scope_close(&s), -EINTR);
+}
+
 static int get_later(void *arg)
 {
     struct weir_http_req req = to("/later");
