@@ -6,26 +6,9 @@
  * sender, so order and capacity are exact; yet the other side is woken once
  * for a whole ring, because the woken one runs only when this one parks.
  */
+#include "core/chan.h"
+
 #include <string.h>
-#include <weir/chan.h>
-
-#include "core/core.h"
-
-struct weir_chan {
-    int poison;
-    uint32_t size, open_size; /* of an item; the same while sends are welcome, else 0 */
-    size_t capacity, head, length;
-    char *ring;
-    struct weir__list senders, receivers;
-    struct weir_type type;
-    enum weir_overflow overflow;
-    bool closed, shut;
-    int why; /* close reason */
-    uint32_t producers, consumers;
-    int verdict; /* first negative result of a producer */
-    struct weir_chan_stats stats;
-    const char *name;
-};
 
 static struct weir_chan chan_poisons[] = {{.poison = -EINVAL}, {.poison = -ENOMEM}};
 
@@ -50,6 +33,26 @@ static int chan_check(const struct weir_type *t, const struct weir_chan_opts *o)
     return 0;
 }
 
+/* An allocator aligns for plain types only; `drop` may count on the alignment of its item. */
+static size_t chan_ring_bytes(const weir_chan *ch)
+{
+    return ch->capacity * ch->size + (ch->type.align > 16 ? ch->type.align : 0);
+}
+
+static int chan_ring_make(weir_chan *ch)
+{
+    uintptr_t align = ch->type.align > 16 ? ch->type.align : 1, at;
+
+    if (!ch->capacity)
+        return 0;
+    ch->memory = weir__alloc(chan_ring_bytes(ch));
+    if (!ch->memory)
+        return -ENOMEM;
+    at = ((uintptr_t)ch->memory + align - 1) & ~(align - 1);
+    ch->ring = ch->memory + (at - (uintptr_t)ch->memory);
+    return 0;
+}
+
 weir_chan *weir_chan_with(struct weir_type type, const struct weir_chan_opts *opts)
 {
     weir_chan *ch;
@@ -66,7 +69,7 @@ weir_chan *weir_chan_with(struct weir_type type, const struct weir_chan_opts *op
     ch->name = opts->name;
     weir__list_init(&ch->senders);
     weir__list_init(&ch->receivers);
-    if (ch->capacity && !(ch->ring = weir__alloc(ch->capacity * ch->size))) {
+    if (chan_ring_make(ch) < 0) {
         weir__free(ch, sizeof *ch);
         return chan_poison(-ENOMEM);
     }
@@ -130,6 +133,27 @@ static void chan_end(weir_chan *ch)
     ch->open_size = 0;
 }
 
+/*
+ * Wakes the first waiter.  Its time is booked here, for once it is off the
+ * list it never looks at the channel again, which may be gone when it runs.
+ */
+static struct weir__waiter *chan_wake(struct weir__list *list, int result, weir_span *blocked)
+{
+    struct weir__waiter *w = weir__wake_first(list, result);
+
+    if (w)
+        *blocked += w->fiber->loop->now - w->fiber->since;
+    return w;
+}
+
+static void chan_wake_all(weir_chan *ch, int senders, int receivers)
+{
+    while (chan_wake(&ch->senders, senders, &ch->stats.blocked_send))
+        ;
+    while (chan_wake(&ch->receivers, receivers, &ch->stats.blocked_recv))
+        ;
+}
+
 void weir_chan_free(weir_chan **chp)
 {
     weir_chan *ch = chp ? *chp : NULL;
@@ -141,10 +165,9 @@ void weir_chan_free(weir_chan **chp)
         return;
     chan_end(ch);
     ch->shut = true;
-    weir__wake_all(&ch->senders, WEIR_ECLOSED);
-    weir__wake_all(&ch->receivers, WEIR_ECLOSED);
+    chan_wake_all(ch, WEIR_ECLOSED, WEIR_ECLOSED);
     chan_drop_all(ch);
-    weir__free(ch->ring, ch->capacity * ch->size);
+    weir__free(ch->memory, chan_ring_bytes(ch));
     weir__free(ch, sizeof *ch);
 }
 
@@ -157,7 +180,7 @@ static bool chan_from_sender(weir_chan *ch, void *item)
 
     if (WEIR__LIKELY(weir__list_empty(&ch->senders)))
         return false;
-    w = weir__wake_first(&ch->senders, 1);
+    w = chan_wake(&ch->senders, 1, &ch->stats.blocked_send);
     if (!w)
         return false;
     if (item)
@@ -174,7 +197,7 @@ static bool chan_to_receiver(weir_chan *ch, const void *item)
 
     if (WEIR__LIKELY(weir__list_empty(&ch->receivers)))
         return false;
-    w = weir__wake_first(&ch->receivers, 1);
+    w = chan_wake(&ch->receivers, 1, &ch->stats.blocked_recv);
     if (!w)
         return false;
     chan_copy(w->item, item, ch->size);
@@ -201,12 +224,12 @@ static int chan_overflow(weir_chan *ch, const void *item)
     case WEIR_FAIL:
         return WEIR_EFULL;
     case WEIR_BLOCK:
-        return -EAGAIN;
+        return WEIR__CHAN_PARK;
     }
     return 1;
 }
 
-/* 1 done, -EAGAIN would park, or a failure. */
+/* 1 done, WEIR__CHAN_PARK, or a failure. */
 static inline int chan_send_now(weir_chan *ch, const void *item)
 {
     if (WEIR__UNLIKELY(ch->closed))
@@ -219,7 +242,7 @@ static inline int chan_send_now(weir_chan *ch, const void *item)
     return 1;
 }
 
-/* 1 done, 0 the end, -EAGAIN would park, or the close reason. */
+/* 1 done, 0 the end, WEIR__CHAN_PARK, or the close reason. */
 static inline int chan_recv_now(weir_chan *ch, void *item)
 {
     if (WEIR__LIKELY(ch->length)) {
@@ -232,7 +255,7 @@ static inline int chan_recv_now(weir_chan *ch, void *item)
         ch->stats.received++;
         return 1;
     }
-    return ch->closed ? ch->why : -EAGAIN;
+    return ch->closed ? ch->why : WEIR__CHAN_PARK;
 }
 
 /* --- send and receive -------------------------------------------------- */
@@ -254,20 +277,26 @@ static inline bool chan_charge(struct weir__loop *l)
     return WEIR__LIKELY(l && --l->budget);
 }
 
-/* Stands in `list` until served.  What the other side left in the waiter, or why the wait ended. */
-static inline __attribute__((always_inline)) int
-chan_stand(struct weir__list *list, void *item, weir_time deadline, const char *what, weir_chan *ch)
+/* Stands in `list` until served.  What the other side left, or why the wait ended. */
+static inline __attribute__((always_inline)) int chan_stand(struct weir__list *list, void *item,
+                                                            weir_time deadline, const char *what,
+                                                            weir_chan *ch, weir_span *blocked)
 {
     struct weir__fiber *me = weir__self();
     struct weir__waiter w;
+    weir_time began;
     int r;
 
     if (!me)
         return WEIR_ENOFIBER;
+    began = me->loop->now;
     weir__waiter_init(&w, me, item);
     weir__list_append(list, &w.link);
     r = weir__wait(me, deadline, what, ch);
-    weir__list_remove(&w.link);
+    if (WEIR__UNLIKELY(!weir__list_empty(&w.link))) { /* else the channel may be gone */
+        weir__list_remove(&w.link);
+        *blocked += me->loop->now - began;
+    }
     return r;
 }
 
@@ -284,19 +313,15 @@ static __attribute__((noinline)) int chan_send_slow(weir_chan *ch, const void *i
 {
     struct weir__loop *l = weir__loop_get();
     int r = chan_args(ch, item, size, deadline);
-    weir_time began;
 
     if (WEIR__UNLIKELY(r < 0))
         return r;
-    chan_charge_slow(l);
     r = chan_send_now(ch, item);
-    if (r != -EAGAIN || deadline == 0 || !l)
-        return r == -EAGAIN && deadline ? WEIR_ENOFIBER : r;
-    began = l->now;
-    r = chan_stand(&ch->senders, (void *)item, deadline, "send", ch);
-    if (WEIR__LIKELY(r != WEIR_ECLOSED)) /* else the channel may be gone */
-        ch->stats.blocked_send += l->now - began;
-    return r;
+    if (r == WEIR__CHAN_PARK && deadline != 0)
+        return chan_stand(&ch->senders, (void *)item, deadline, "send", ch,
+                          &ch->stats.blocked_send);
+    chan_charge_slow(l); /* last: the channel may be gone when this returns */
+    return r == WEIR__CHAN_PARK ? -EAGAIN : r;
 }
 
 int weir_chan_send(weir_chan *ch, const void *item, size_t size, weir_time deadline)
@@ -315,21 +340,14 @@ static __attribute__((noinline)) int chan_recv_slow(weir_chan *ch, void *item, s
 {
     struct weir__loop *l = weir__loop_get();
     int r = chan_args(ch, item, size, deadline);
-    weir_time began;
 
     if (WEIR__UNLIKELY(r < 0))
         return r;
-    chan_charge_slow(l);
     r = chan_recv_now(ch, item);
-    if (r != -EAGAIN || ch->closed || deadline == 0)
-        return r;
-    if (!l)
-        return WEIR_ENOFIBER;
-    began = l->now;
-    r = chan_stand(&ch->receivers, item, deadline, "recv", ch);
-    if (WEIR__LIKELY(r != WEIR_ECLOSED))
-        ch->stats.blocked_recv += l->now - began;
-    return r;
+    if (r == WEIR__CHAN_PARK && deadline != 0)
+        return chan_stand(&ch->receivers, item, deadline, "recv", ch, &ch->stats.blocked_recv);
+    chan_charge_slow(l);
+    return r == WEIR__CHAN_PARK ? -EAGAIN : r;
 }
 
 int weir_chan_recv(weir_chan *ch, void *item, size_t size, weir_time deadline)
@@ -376,6 +394,16 @@ ssize_t weir_chan_recv_n(weir_chan *ch, void *items, size_t size, size_t max, si
     return (ssize_t)*done;
 }
 
+int weir__chan_send_now(weir_chan *ch, const void *item)
+{
+    return chan_send_now(ch, item);
+}
+
+int weir__chan_recv_now(weir_chan *ch, void *item)
+{
+    return chan_recv_now(ch, item);
+}
+
 /* --- closing ----------------------------------------------------------- */
 
 int weir_chan_close(weir_chan *ch, int why)
@@ -388,8 +416,7 @@ int weir_chan_close(weir_chan *ch, int why)
         return WEIR_ECLOSED;
     chan_end(ch);
     ch->why = why;
-    weir__wake_all(&ch->receivers, why);
-    weir__wake_all(&ch->senders, why < 0 ? why : WEIR_ECLOSED);
+    chan_wake_all(ch, why < 0 ? why : WEIR_ECLOSED, why);
     return 0;
 }
 
@@ -402,8 +429,7 @@ int weir_chan_shut(weir_chan *ch)
     chan_end(ch);
     ch->shut = true;
     chan_drop_all(ch);
-    weir__wake_all(&ch->senders, -EPIPE);
-    weir__wake_all(&ch->receivers, ch->why);
+    chan_wake_all(ch, -EPIPE, ch->why);
     return 0;
 }
 
@@ -478,112 +504,4 @@ int weir_chan_stats(const weir_chan *ch, struct weir_chan_stats *out)
     out->length = ch->length;
     out->sent = ch->stats.received + ch->stats.dropped + ch->length;
     return 0;
-}
-
-/* --- select ------------------------------------------------------------ */
-
-enum { SELECT_FEW = 4, SELECT_MOST = 64 };
-
-static int select_check(const struct weir_select *cases, size_t n, weir_time deadline)
-{
-    if (!cases || n == 0 || n > SELECT_MOST)
-        return -EINVAL;
-    for (size_t i = 0; i < n; i++) {
-        const weir_chan *ch = cases[i].object;
-
-        if (!ch || cases[i].kind < WEIR_SELECT_RECV || cases[i].kind > WEIR_SELECT_STOP)
-            return -EINVAL;
-        if (cases[i].kind != WEIR_SELECT_STOP && !ch->poison &&
-            (!cases[i].item || cases[i].size != ch->size))
-            return cases[i].item ? WEIR_ETYPE : -EINVAL;
-    }
-    return weir__deadline_check(deadline);
-}
-
-/* True if the case could go on, and did. */
-static bool select_try(struct weir_select *c)
-{
-    weir_chan *ch = c->object;
-
-    if (c->kind == WEIR_SELECT_STOP) {
-        weir_scope *s = c->object;
-
-        c->result = s->poison ? s->poison : s->draining || s->node.why;
-        return c->result != 0;
-    }
-    if (ch->poison)
-        c->result = ch->poison;
-    else
-        c->result =
-            c->kind == WEIR_SELECT_RECV ? chan_recv_now(ch, c->item) : chan_send_now(ch, c->item);
-    return c->result != -EAGAIN;
-}
-
-static struct weir__list *select_list(struct weir_select *c)
-{
-    weir_chan *ch = c->object;
-
-    if (c->kind == WEIR_SELECT_STOP)
-        return &((weir_scope *)c->object)->stop_waiters;
-    return c->kind == WEIR_SELECT_RECV ? &ch->receivers : &ch->senders;
-}
-
-static int select_wait(struct weir_select *cases, size_t n, weir_time deadline,
-                       struct weir__fiber *me, struct weir__waiter *w)
-{
-    int r;
-
-    for (size_t i = 0; i < n; i++) {
-        weir__waiter_init(&w[i], me, cases[i].item);
-        w[i].index = (uint32_t)i;
-        weir__list_append(select_list(&cases[i]), &w[i].link);
-    }
-    r = weir__wait(me, deadline, "select", cases[0].object);
-    for (size_t i = 0; i < n; i++)
-        weir__list_remove(&w[i].link);
-    if (me->hit && me->hit >= w && me->hit < w + n) {
-        cases[me->hit->index].result = r;
-        return (int)me->hit->index;
-    }
-    return r;
-}
-
-static int select_wait_few(struct weir_select *cases, size_t n, weir_time deadline,
-                           struct weir__fiber *me)
-{
-    struct weir__waiter w[SELECT_FEW];
-
-    return select_wait(cases, n, deadline, me, w);
-}
-
-/* A frame of its own: only a wide select pays for a wide array on its stack. */
-static __attribute__((noinline)) int select_wait_many(struct weir_select *cases, size_t n,
-                                                      weir_time deadline, struct weir__fiber *me)
-{
-    struct weir__waiter w[SELECT_MOST];
-
-    return select_wait(cases, n, deadline, me, w);
-}
-
-int weir_select(struct weir_select *cases, size_t n, weir_time deadline)
-{
-    struct weir__fiber *me = weir__self();
-    int r = select_check(cases, n, deadline);
-    size_t start;
-
-    if (r < 0)
-        return r;
-    if (!me)
-        return WEIR_ENOFIBER;
-    weir__charge(me->loop);
-    me->loop->rng = me->loop->rng * 6364136223846793005u + 1442695040888963407u;
-    start = (size_t)(me->loop->rng >> 33) % n;
-    for (size_t i = 0; i < n; i++) {
-        size_t k = (start + i) % n;
-
-        if (select_try(&cases[k]))
-            return (int)k;
-    }
-    return n <= SELECT_FEW ? select_wait_few(cases, n, deadline, me)
-                           : select_wait_many(cases, n, deadline, me);
 }

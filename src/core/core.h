@@ -52,7 +52,8 @@ struct weir__node {
     struct weir__timer timer;
     int why;
     uint8_t kind;
-    bool expired; /* its own deadline is the cause */
+    bool expired;   /* its own deadline is the cause */
+    bool inherited; /* the cause lies above */
 };
 
 void weir__node_init(struct weir__node *n, struct weir__node *parent, struct weir__fiber *owner,
@@ -122,10 +123,10 @@ enum { WEIR__CLASSES = 13, WEIR__TURN = 128 };
 struct weir__loop {
     struct weir__fiber *current;
     struct weir__fiber *ready_head, **ready_tail;
-    uint32_t turn;   /* switches left before I/O and timers get their turn */
-    uint32_t budget; /* operations the running fiber has left before it must yield */
-    weir_time now;
-    size_t live; /* fibers that have not ended */
+    uint32_t turn;         /* switches left before I/O and timers get their turn */
+    uint32_t budget;       /* operations the running fiber has left before it must yield */
+    weir_time now, turned; /* the idea of now; when this turn began */
+    size_t live;           /* fibers that have not ended */
     uint64_t rng;
     bool sim;
 
@@ -181,21 +182,21 @@ int weir__fiber_start(struct weir__loop *l, weir_scope *s, int (*fn)(void *), vo
                       const struct weir_go_opts *opts);
 uint8_t weir__fiber_class(size_t stack); /* of a stack size, for weir__loop.free */
 void weir__fiber_pools_free(struct weir__loop *l);
-void weir__ready_shuffled(struct weir__loop *l, struct weir__fiber *f);
+struct weir__fiber *weir__ready_pick(struct weir__loop *l);
 
 static inline void weir__ready_push(struct weir__loop *l, struct weir__fiber *f)
 {
     f->next = NULL;
     *l->ready_tail = f;
     l->ready_tail = &f->next;
-    if (WEIR__UNLIKELY(l->sim))
-        weir__ready_shuffled(l, f);
 }
 
 static inline struct weir__fiber *weir__ready_pop(struct weir__loop *l)
 {
     struct weir__fiber *f = l->ready_head;
 
+    if (WEIR__UNLIKELY(l->sim))
+        return weir__ready_pick(l);
     if (f && !(l->ready_head = f->next))
         l->ready_tail = &l->ready_head;
     return f;
@@ -336,6 +337,7 @@ struct weir_scope {
     int poison;             /* the code of a poisoned handle */
     struct weir__list fibers, pens;
     size_t running;
+    size_t promised; /* places kept for those that have been woken to take them */
     struct weir_scope_opts opts;
     int first; /* the first cause */
     bool draining;
@@ -354,6 +356,8 @@ void weir__scope_destroy(weir_scope *s);
 int weir__scope_admit(weir_scope *s, int (*fn)(void *), void *arg, const struct weir_go_opts *opts);
 void weir__scope_ended(weir_scope *s, struct weir__fiber *f, int result);
 void weir__scope_join(weir_scope *s, struct weir__fiber *me, const char *what);
+/* Cancels and joins what was built in the scope and owns fibers. */
+void weir__scope_pens_close(weir_scope *s, struct weir__fiber *me);
 /* Leaves whatever the fiber left open; WEIR_ELEAK if a scope was, else `result`. */
 int weir__scope_unwind(struct weir__fiber *me, int result);
 

@@ -218,25 +218,27 @@ int weir__fiber_start(struct weir__loop *l, weir_scope *s, int (*fn)(void *), vo
 
 /* --- parking ----------------------------------------------------------- */
 
-/* In a simulation a fiber joins the queue at a random place among the first eight. */
-void weir__ready_shuffled(struct weir__loop *l, struct weir__fiber *f)
+/*
+ * In a simulation any of the first eight in the queue may be next.  Picking
+ * where they leave, not where they join, lets nobody be passed for ever.
+ */
+struct weir__fiber *weir__ready_pick(struct weir__loop *l)
 {
-    struct weir__fiber **at = &l->ready_head;
-    uint64_t k;
+    struct weir__fiber **at = &l->ready_head, *f = *at;
+    uint64_t n = 0;
 
+    for (; f && n < 8; f = f->next)
+        n++;
+    if (n == 0)
+        return NULL;
     l->rng = l->rng * 6364136223846793005u + 1442695040888963407u;
-    k = (l->rng >> 33) % 8;
-    while (*at != f && k--)
+    for (n = (l->rng >> 33) % n; n; n--)
         at = &(*at)->next;
-    if (*at == f)
-        return;
-    for (l->ready_tail = at; *l->ready_tail != f; l->ready_tail = &(*l->ready_tail)->next)
-        ;
-    *l->ready_tail = NULL;
-    f->next = *at;
-    *at = f;
-    while (*l->ready_tail)
-        l->ready_tail = &(*l->ready_tail)->next;
+    f = *at;
+    *at = f->next;
+    if (!f->next)
+        l->ready_tail = at;
+    return f;
 }
 
 /* An injected fault at a suspension point: the fiber's scope is cancelled, as a user would. */
@@ -311,12 +313,22 @@ int weir_yield(void)
     return me->node->why ? -ECANCELED : 0;
 }
 
+/* A turn that has lasted long ends here, whatever is left of it: timers and descriptors wait. */
+static void fiber_look_at_clock(struct weir__loop *l)
+{
+    l->now = weir__clock_now();
+    if (l->now - l->turned >= WEIR_MS(1))
+        l->turn = l->budget = 1;
+}
+
 int weir_checkpoint(void)
 {
     struct weir__fiber *me = weir__self();
 
     if (!me)
         return WEIR_ENOFIBER;
+    if (!me->loop->sim)
+        fiber_look_at_clock(me->loop);
     weir__charge(me->loop);
     return me->node->why ? -ECANCELED : 0;
 }

@@ -164,6 +164,7 @@ static void loop_turn(struct weir__loop *l)
         if (l->poller)
             weir__poller_poll(l, 0, false);
     }
+    l->turned = l->now;
     if (l->heap_len)
         weir__timer_run(l);
 }
@@ -210,6 +211,16 @@ static int loop_main_run(void *arg)
     struct loop_main *m = arg;
 
     m->result = m->fn(m->arg);
+    weir__scope_pens_close(weir__loop_get()->top, weir__self());
+    return m->result;
+}
+
+static int loop_result(const struct weir__loop *l, const struct loop_main *m)
+{
+    if (l->top->first == WEIR_ELEAK)
+        return WEIR_ELEAK;
+    if (m->result == -ECANCELED && l->top->node.why == WEIR_EDEADLOCK)
+        return WEIR_EDEADLOCK; /* it is this scope's close */
     return m->result;
 }
 
@@ -261,7 +272,7 @@ int weir__loop_run(const struct weir_config *config, bool sim, uint64_t seed, in
     r = loop_start(&l, &m);
     if (r == 0) {
         loop_drive(&l);
-        r = l.top->first == WEIR_ELEAK ? WEIR_ELEAK : m.result;
+        r = loop_result(&l, &m);
     }
     loop_fini(&l);
     weir__loop_here = NULL;

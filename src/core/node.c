@@ -14,6 +14,7 @@ void weir__node_init(struct weir__node *n, struct weir__node *parent, struct wei
     n->owner = owner;
     n->kind = (uint8_t)kind;
     n->why = parent && kind != WEIR__NODE_SHIELD ? parent->why : 0;
+    n->inherited = n->why != 0;
     n->expired = false;
     n->timer = (struct weir__timer){0};
     weir__list_init(&n->children);
@@ -39,6 +40,7 @@ static void node_wake_members(weir_scope *s)
     for (struct weir__list *i = s->fibers.next; i != &s->fibers; i = i->next)
         node_wake(&s->node, WEIR__ENTRY(i, struct weir__fiber, member));
     weir__wake_all(&s->stop_waiters, 1);
+    weir__wake_all(&s->go_waiters, -ECANCELED); /* they may be anybody's fibers */
 }
 
 /* The next node of the subtree of `top` in pre-order, shields left out; NULL at its end. */
@@ -66,6 +68,7 @@ void weir__node_cancel(struct weir__node *top, int why)
         reached = reached && !n->why;
         if (reached) {
             n->why = why;
+            n->inherited = n != top;
             node_wake(n, n->owner);
             if (n->kind == WEIR__NODE_SCOPE)
                 node_wake_members((weir_scope *)n);
@@ -150,8 +153,10 @@ int weir_limit_fini(struct weir_limit *l, int r)
 int weir_within(weir_span span, int (*fn)(void *), void *arg)
 {
     struct weir_limit l;
-    int r = weir_limit_init(&l, weir_after(span));
+    int r = fn ? weir_limit_init(&l, weir_after(span)) : -EINVAL;
 
+    if (!fn)
+        return r;
     return weir_limit_fini(&l, r < 0 ? r : fn(arg));
 }
 

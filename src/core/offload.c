@@ -31,7 +31,8 @@ struct weir__offload {
     pthread_cond_t work;
     struct weir__list queue;
     uint32_t queued, threads, idle;
-    bool stopping;
+    bool stopping, wanted, told; /* room: somebody waits for it; a letter about it is under way */
+    struct weir__letter room;
     size_t pending; /* jobs that have not come back; loop's thread only */
     struct weir__list room_waiters;
     uint32_t thread_limit, queue_limit;
@@ -48,6 +49,7 @@ static size_t offload_bytes(uint32_t threads)
 static struct weir__job *offload_take(struct weir__offload *o)
 {
     struct weir__job *j = NULL;
+    bool tell = false;
 
     pthread_mutex_lock(&o->lock);
     o->idle++;
@@ -58,8 +60,12 @@ static struct weir__job *offload_take(struct weir__offload *o)
         j = WEIR__ENTRY(o->queue.next, struct weir__job, link);
         weir__list_remove(&j->link);
         o->queued--;
+        tell = o->wanted && !o->told;
+        o->told |= tell;
     }
     pthread_mutex_unlock(&o->lock);
+    if (tell)
+        weir__inbox_post(j->loop, &o->room);
     return j;
 }
 
@@ -86,13 +92,28 @@ static int offload_thread_add(struct weir__offload *o)
     r = pthread_create(&o->ids[o->threads], NULL, offload_work, o);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (r != 0)
-        return o->threads ? 0 : -r; /* fewer threads than wished still do the work */
+        return o->threads ? 0 : -ENOMEM; /* fewer threads than wished still do the work */
     snprintf(name, sizeof name, "weir-off/%u", o->threads);
     pthread_setname_np(o->ids[o->threads++], name);
     return 0;
 }
 
 /* --- the loop's side --------------------------------------------------- */
+
+/* A worker has taken a job: there is room, though none has ended. */
+static void offload_room(struct weir__letter *letter)
+{
+    struct weir__offload *o = WEIR__ENTRY(letter, struct weir__offload, room);
+    uint32_t n;
+
+    pthread_mutex_lock(&o->lock);
+    o->told = false;
+    n = o->queue_limit - o->queued;
+    while (n && weir__wake_first(&o->room_waiters, 0))
+        n--;
+    o->wanted = !weir__list_empty(&o->room_waiters);
+    pthread_mutex_unlock(&o->lock);
+}
 
 static int offload_open(struct weir__loop *l)
 {
@@ -110,6 +131,7 @@ static int offload_open(struct weir__loop *l)
     pthread_cond_init(&o->work, NULL);
     weir__list_init(&o->queue);
     weir__list_init(&o->room_waiters);
+    o->room.fn = offload_room;
     l->offload = o;
     return 0;
 }
@@ -136,10 +158,11 @@ static int offload_put(struct weir__offload *o, struct weir__job *j)
     int r = 0;
 
     pthread_mutex_lock(&o->lock);
-    if (!o->idle && o->threads < o->thread_limit)
+    if (o->idle <= o->queued && o->threads < o->thread_limit) /* the idle have work already */
         r = offload_thread_add(o);
     if (r == 0 && o->queued >= o->queue_limit)
         r = -EAGAIN;
+    o->wanted |= r == -EAGAIN;
     if (r == 0) {
         weir__list_append(&o->queue, &j->link);
         o->queued++;

@@ -165,12 +165,25 @@ static int poller_probe(int fd, int events)
            (q.revents & POLLOUT ? WEIR_FD_WRITE : 0);
 }
 
+/* What cannot be waited for says so (-EPERM for a plain file), though poll(2) calls it ready. */
+static int poller_known(int fd)
+{
+    struct weir__poller *p;
+    struct poller_fd *f;
+    int r = weir__self() ? poller_entry(fd, &p, &f) : WEIR_ENOFIBER;
+
+    return r < 0 ? r : poller_register(p, f, fd);
+}
+
 int weir_fd_wait(int fd, int events, weir_time deadline)
 {
     int r;
 
     if (!events || events & ~(WEIR_FD_READ | WEIR_FD_WRITE) || weir__deadline_check(deadline) < 0)
         return -EINVAL;
+    r = poller_known(fd);
+    if (r < 0)
+        return r;
     for (;;) { /* a remembered edge may be stale: only what poll(2) sees is told */
         r = poller_probe(fd, events);
         if (r != 0)

@@ -1,9 +1,10 @@
 /*
  * scope.c -- where fibers are started, and where they are waited for.
  */
-#include "core/core.h"
-
 #include <string.h>
+#include <weir/chan.h>
+
+#include "core/core.h"
 
 /* --- making and freeing ------------------------------------------------ */
 
@@ -61,6 +62,8 @@ void weir__scope_destroy(weir_scope *s)
     if (!s)
         return;
     weir__node_leave(&s->node);
+    weir__wake_all(&s->stop_waiters, 1);
+    weir__wake_all(&s->go_waiters, -ECANCELED);
     weir__free(s->done, scope_done_bytes(s));
     weir__free(s, sizeof *s);
 }
@@ -101,9 +104,22 @@ weir_scope *weir_scope_open(const struct weir_scope_opts *opts)
 
 /* --- starting ---------------------------------------------------------- */
 
+static __attribute__((noinline)) void scope_emptied(weir_scope *s)
+{
+    weir__wake_all(&s->end_waiters, 0);
+    weir__wake_all(&s->next_waiters, 0);
+}
+
 static bool scope_full(const weir_scope *s)
 {
-    return s->opts.limit && s->running >= s->opts.limit;
+    return s->opts.limit && s->running + s->promised >= s->opts.limit;
+}
+
+/* Hands a free place to the first that waits for one; nobody can take it in between. */
+static void scope_pass_room(weir_scope *s)
+{
+    if (!scope_full(s) && weir__wake_first(&s->go_waiters, 1))
+        s->promised++;
 }
 
 static int scope_wait_room(weir_scope *s, struct weir__fiber *me)
@@ -120,22 +136,34 @@ static int scope_wait_room(weir_scope *s, struct weir__fiber *me)
     return r;
 }
 
+/* Why nothing more starts here, or 0. */
+static int scope_refuses(const weir_scope *s)
+{
+    if (s->node.why || s->draining)
+        return -ECANCELED;
+    return s->opts.results && s->done_len + s->running >= s->opts.results ? -EAGAIN : 0;
+}
+
 static __attribute__((noinline)) int scope_admit_slow(weir_scope *s, int (*fn)(void *), void *arg,
                                                       const struct weir_go_opts *opts)
 {
-    int r;
+    int r = scope_refuses(s);
 
-    for (;;) {
-        if (s->node.why || s->draining)
-            return -ECANCELED;
-        if (s->opts.results && s->done_len + s->running >= s->opts.results)
-            return -EAGAIN;
-        if (!scope_full(s))
-            return weir__fiber_start(s->loop, s, fn, arg, opts);
+    if (r == 0 && scope_full(s)) {
         r = scope_wait_room(s, weir__self());
         if (r < 0)
             return r;
+        s->promised--;
+        r = scope_refuses(s);
     }
+    if (r == 0)
+        r = weir__fiber_start(s->loop, s, fn, arg, opts);
+    if (r < 0) {
+        scope_pass_room(s);
+        if (!s->running && !s->promised)
+            scope_emptied(s);
+    }
+    return r;
 }
 
 int weir__scope_admit(weir_scope *s, int (*fn)(void *), void *arg, const struct weir_go_opts *opts)
@@ -163,6 +191,10 @@ int weir_go_with(weir_scope *s, int (*fn)(void *), void *arg, const struct weir_
     if (opts &&
         (opts->reserved[0] || opts->reserved[1] || opts->reserved[2] || opts->stack > 64 << 20))
         return -EINVAL;
+    if (opts && opts->feeds && (r = weir_chan_error(opts->feeds)) < 0)
+        return r;
+    if (opts && opts->drains && (r = weir_chan_error(opts->drains)) < 0)
+        return r;
     return weir__scope_admit(s, fn, arg, opts);
 }
 
@@ -197,20 +229,15 @@ static void scope_note(weir_scope *s, int result)
         weir__node_cancel(&s->node, result);
 }
 
-static __attribute__((noinline)) void scope_emptied(weir_scope *s)
-{
-    weir__wake_all(&s->end_waiters, 0);
-    weir__wake_all(&s->next_waiters, 0);
-}
-
 void weir__scope_ended(weir_scope *s, struct weir__fiber *f, int result)
 {
     weir__list_remove(&f->member);
     s->running--;
     scope_note(s, result);
     scope_keep_result(s, f, result);
-    weir__wake_first(&s->go_waiters, 0);
-    if (s->running == 0)
+    if (!weir__list_empty(&s->go_waiters))
+        scope_pass_room(s);
+    if (s->running == 0 && s->promised == 0)
         scope_emptied(s);
 }
 
@@ -294,7 +321,7 @@ void weir__scope_join(weir_scope *s, struct weir__fiber *me, const char *what)
     struct scope_grace grace = {{.fire = scope_grace_over}, s};
     struct weir__waiter w;
 
-    while (s->running) {
+    while (s->running || s->promised) {
         weir__waiter_init(&w, me, NULL);
         weir__list_append(&s->end_waiters, &w.link);
         if (s->node.why && s->loop->config.log) /* one that is not cancelled may take its time */
@@ -303,6 +330,15 @@ void weir__scope_join(weir_scope *s, struct weir__fiber *me, const char *what)
         weir__timer_stop(&grace.timer);
         weir__list_remove(&w.link);
     }
+}
+
+/* Waits for fibers and pens; each may leave something of the other kind behind. */
+static void scope_empty(weir_scope *s, struct weir__fiber *me, const char *what)
+{
+    do {
+        weir__scope_join(s, me, what);
+        weir__scope_pens_close(s, me);
+    } while (s->running || s->promised);
 }
 
 /* The object that owns the pen may be closing it at the same time, in another fiber. */
@@ -317,7 +353,7 @@ static void scope_close_pen(struct weir__pen *p, struct weir__fiber *me)
         return;
     weir__node_cancel(&s->node, -ECANCELED);
     s->joiners++;
-    weir__scope_join(s, me, "pen");
+    scope_empty(s, me, "pen");
     weir__node_leave(&s->node);
     s->node.parent = NULL;
     if (s->pen)
@@ -326,7 +362,7 @@ static void scope_close_pen(struct weir__pen *p, struct weir__fiber *me)
         weir__scope_destroy(s);
 }
 
-static void scope_close_pens(weir_scope *s, struct weir__fiber *me)
+void weir__scope_pens_close(weir_scope *s, struct weir__fiber *me)
 {
     while (!weir__list_empty(&s->pens))
         scope_close_pen(WEIR__ENTRY(s->pens.next, struct weir__pen, link), me);
@@ -334,21 +370,16 @@ static void scope_close_pens(weir_scope *s, struct weir__fiber *me)
 
 static int scope_result(const weir_scope *s)
 {
-    bool outer = s->node.parent && s->node.parent->why;
-
     if (s->first)
         return s->first;
-    if (!s->node.why)
-        return 0;
-    return outer && !s->node.expired ? -ECANCELED : s->node.why;
+    return s->node.why && s->node.inherited ? -ECANCELED : s->node.why;
 }
 
 static int scope_leave(weir_scope *s, struct weir__fiber *me)
 {
     int r;
 
-    weir__scope_join(s, me, "scope_close");
-    scope_close_pens(s, me);
+    scope_empty(s, me, "scope_close");
     r = scope_result(s);
     me->node = s->node.parent;
     weir__scope_destroy(s);
@@ -371,7 +402,7 @@ int weir_scope_close(weir_scope **sp)
     }
     if (!me)
         return WEIR_ENOFIBER;
-    if (me->node != &s->node)
+    if (me->node != &s->node || s->node.owner != me) /* a member's innermost node is it, too */
         return -EINVAL;
     r = scope_leave(s, me);
     *sp = NULL;
@@ -395,6 +426,16 @@ int weir__scope_unwind(struct weir__fiber *me, int result)
     return result;
 }
 
+/* True if the scope cannot empty before `f` itself has ended. */
+static bool scope_holds(const weir_scope *s, const struct weir__fiber *f)
+{
+    const struct weir__node *n = &f->scope->node;
+
+    while (n && n != &s->node)
+        n = n->parent;
+    return n;
+}
+
 int weir_scope_drain(weir_scope *s, weir_time deadline)
 {
     struct weir__fiber *me = weir__self();
@@ -407,9 +448,11 @@ int weir_scope_drain(weir_scope *s, weir_time deadline)
         return s->poison;
     if (!me)
         return WEIR_ENOFIBER;
+    if (scope_holds(s, me))
+        return -EDEADLK;
     s->draining = true;
     weir__wake_all(&s->stop_waiters, 1);
-    weir__wake_all(&s->go_waiters, 0);
+    weir__wake_all(&s->go_waiters, -ECANCELED);
     while (s->running && r == 0) {
         weir__waiter_init(&w, me, NULL);
         weir__list_append(&s->end_waiters, &w.link);
@@ -485,22 +528,24 @@ void weir__pen_cancel(struct weir__pen *p, int why)
         weir__node_cancel(&p->scope->node, why);
 }
 
+/* It stays in the builder's list until then: a builder that closes meanwhile has to wait too. */
 void weir__pen_join(struct weir__pen *p)
 {
     weir_scope *s = p->scope;
 
-    weir__list_remove(&p->link);
-    if (!s)
-        return;
-    s->joiners++;
-    if (s->running) {
-        weir__check(weir__self());
-        weir__scope_join(s, weir__self(), "pen");
+    if (s) {
+        s->joiners++;
+        if (s->running || !weir__list_empty(&s->pens)) {
+            weir__check(weir__self());
+            scope_empty(s, weir__self(), "pen");
+        }
+        s->pen = NULL;
+        p->scope = NULL;
+        if (--s->joiners == 0)
+            weir__scope_destroy(s);
     }
-    s->pen = NULL;
-    p->scope = NULL;
-    if (--s->joiners == 0)
-        weir__scope_destroy(s);
+    weir__list_remove(&p->link);
+    p->builder = NULL;
 }
 
 int weir__pen_why(const struct weir__pen *p)

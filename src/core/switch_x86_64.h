@@ -14,9 +14,9 @@ static inline __attribute__((always_inline)) void weir__switch(void **from, void
     register void **save __asm__("rdi") = from;
     register void *load __asm__("rsi") = to;
 
-    __asm__ volatile("push %%rbp\n\t"
+    __asm__ volatile("sub $128, %%rsp\n\t" /* the red zone of the function this is inlined in */
+                     "push %%rbp\n\t"
                      "push %%rbx\n\t"
-                     "sub $128, %%rsp\n\t" /* the red zone of the function this is inlined in */
                      "lea 1f(%%rip), %%rax\n\t"
                      "push %%rax\n\t"
                      "mov %%rsp, (%0)\n\t"
@@ -24,9 +24,9 @@ static inline __attribute__((always_inline)) void weir__switch(void **from, void
                      "pop %%rcx\n\t"
                      "jmp *%%rcx\n"
                      "1:\n\t"
-                     "add $128, %%rsp\n\t"
                      "pop %%rbx\n\t"
                      "pop %%rbp\n\t"
+                     "add $128, %%rsp\n\t"
                      : "+r"(save), "+r"(load)
                      :
                      : "rax", "rcx", "rdx", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15",

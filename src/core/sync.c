@@ -22,6 +22,15 @@ static inline __attribute__((always_inline)) int sync_stand(void *words[2], stru
     return r;
 }
 
+/* What does not park is charged too, or a loop of it would starve the others. */
+static inline void sync_charge(void)
+{
+    struct weir__fiber *me = weir__self();
+
+    if (me)
+        weir__charge(me->loop);
+}
+
 static bool sync_waited_for(void *words[2])
 {
     return words[0] && !weir__list_empty(weir__list_of(words));
@@ -60,6 +69,7 @@ int weir_sem_take(struct weir_sem *s, uint64_t n, weir_time deadline)
 
     if (!s || n == 0 || n > s->limit || weir__deadline_check(deadline) < 0)
         return -EINVAL;
+    sync_charge();
     if (s->closed)
         return WEIR_ECLOSED;
     if (WEIR__LIKELY(s->permits >= n && !sync_waited_for(s->waiters))) {
@@ -108,6 +118,7 @@ int weir_mutex_lock(struct weir_mutex *m, weir_time deadline)
         return -EINVAL;
     if (!me)
         return WEIR_ENOFIBER;
+    weir__charge(me->loop);
     if (m->owner == me)
         return -EDEADLK;
     if (WEIR__LIKELY(!m->owner)) {
@@ -159,6 +170,7 @@ int weir_event_wait(struct weir_event *e, weir_time deadline)
 
     if (!e || weir__deadline_check(deadline) < 0)
         return -EINVAL;
+    sync_charge();
     if (e->set)
         return 0;
     if (deadline == 0)
