@@ -10,7 +10,7 @@ report() { # NAME STATUS
     n=$((n + 1))
     if [ "$2" = 0 ]; then echo "ok $n - $1"; else echo "not ok $n - $1"; fi
 }
-echo 1..4
+echo 1..6
 
 out=$("$bin/example_readme")
 [ "$out" = "0 1 4 9 16 25 36 49 64 81" ]
@@ -23,19 +23,65 @@ report the_readme_shows_the_program_that_is_tested $?
 "$bin/example_twenty" | grep -q '^20 results: success$'
 report twenty_jobs_in_twelve_lines $?
 
-# The server echoes, and a client that is still connected does not keep it from ending.
-log=$(mktemp)
-"$bin/example_echo" >"$log" 2>"$log.err" &
-pid=$!
-for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
-    [ -s "$log" ] && break
-    sleep 0.1
-done
-port=$(sed -n 's/.*:\([0-9]*\)$/\1/p' "$log")
+# --- the echo server ----------------------------------------------------------
+
+work=$(mktemp -d)
+server=
+trap '[ -z "$server" ] || kill -KILL "$server" 2>/dev/null; rm -rf "$work"' EXIT
+
+echo_start() { # ARGUMENT ...: sets $server and $port
+    : >"$work/out"
+    "$bin/example_echo" "$@" >"$work/out" 2>"$work/err" &
+    server=$!
+    tries=0
+    until port=$(sed -n 's/^listening on .*:\([0-9][0-9]*\)$/\1/p' "$work/out") && [ -n "$port" ]; do
+        tries=$((tries + 1))
+        [ $tries -lt 200 ] || return 1
+        sleep 0.05
+    done
+}
+
+# echo_ends CUT: the server ends well, and has cut so many clients.
+echo_ends() {
+    wait "$server"
+    status=$?
+    server=
+    [ $status = 0 ] && grep -q "; $1 clients were cut\$" "$work/err"
+}
+
+echo_start
 got=$(bash -c "exec 3<>/dev/tcp/127.0.0.1/$port; echo hello >&3; IFS= read -r line <&3; echo \$line")
-kill -TERM $pid
-wait $pid
-status=$?
-[ "$got" = hello ] && [ $status = 0 ] && grep -q 'stopped; 0 clients were cut' "$log.err"
+kill -TERM "$server"
+echo_ends 0 && [ "$got" = hello ]
 report the_echo_server_echoes_and_ends_gracefully $?
-rm -f "$log" "$log.err"
+
+# Two lines, the second after the signal's word could have come: both are echoed, then the end.
+echo_start 0 20
+bash -c "exec 3<>/dev/tcp/127.0.0.1/$port; echo one >&3; IFS= read -r line <&3; echo \$line
+    echo two >&3; kill -INT $server; cat <&3" >"$work/got"
+printf 'one\ntwo\n' | cmp -s - "$work/got"
+same=$?
+echo_ends 0 && [ $same = 0 ]
+report what_was_sent_before_the_drain_is_still_echoed $?
+
+# One that sends and never reads: it is cut when its second is over.
+echo_start 0 1
+bash -c "exec 3<>/dev/tcp/127.0.0.1/$port; exec head -c 64000000 /dev/zero >&3" 2>/dev/null &
+client=$!
+written() {
+    sed -n 's/^wchar: //p' "/proc/$client/io"
+}
+before=0
+now=$(written)
+until [ "$now" = "$before" ] && [ "$now" -gt 1000000 ]; do # all buffers are full
+    kill -0 "$client" || break
+    sleep 0.3
+    before=$now
+    now=$(written)
+done
+kill -TERM "$server"
+echo_ends 1
+report a_client_that_does_not_take_its_echo_is_cut $?
+kill "$client" 2>/dev/null
+wait "$client" 2>/dev/null
+:
