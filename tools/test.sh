@@ -157,7 +157,7 @@ step_valgrind() {
 step_aarch64() {
     build_variant aarch64 --cross-file tools/cross-aarch64.ini --buildtype=release \
         -Dhttp=disabled -Dcli=disabled &&
-        TEST_TIMEOUT_MULT=10 run_tests aarch64 --suite harness --suite base --suite policy --suite core --suite stream
+        TEST_TIMEOUT_MULT=10 run_tests aarch64 --suite harness --suite base --suite sys --suite policy --suite core --suite stream
 }
 
 step_outside() {

@@ -4,17 +4,50 @@
 #include "sys/pages.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #ifndef MADV_GUARD_INSTALL
 #define MADV_GUARD_INSTALL 102
 #endif
 
+enum pages_method { PAGES_UNKNOWN, PAGES_INSTALL, PAGES_PROTECT };
+
+/* Whether the byte is unreadable; a system call is asked, for it tells and does not kill. */
+static bool pages_faults(const char *at)
+{
+    bool faults = false;
+    int p[2];
+
+    if (pipe2(p, O_CLOEXEC) < 0)
+        return false;
+    faults = write(p[1], at, 1) < 0 && errno == EFAULT;
+    close(p[0]);
+    close(p[1]);
+    return faults;
+}
+
+/* Emulators answer 0 to advice they do not know: the first guard is tried before it is believed. */
+static enum pages_method pages_choose(char *at)
+{
+    bool installs = madvise(at, WEIR__PAGE, MADV_GUARD_INSTALL) == 0 && pages_faults(at);
+
+    return installs ? PAGES_INSTALL : PAGES_PROTECT;
+}
+
 static bool pages_guard(char *at)
 {
-    return madvise(at, WEIR__PAGE, MADV_GUARD_INSTALL) == 0 ||
+    static int chosen = PAGES_UNKNOWN; /* the same for all threads */
+    int method = __atomic_load_n(&chosen, __ATOMIC_RELAXED);
+
+    if (method == PAGES_UNKNOWN) {
+        method = pages_choose(at);
+        __atomic_store_n(&chosen, method, __ATOMIC_RELAXED);
+    }
+    return (method == PAGES_INSTALL && madvise(at, WEIR__PAGE, MADV_GUARD_INSTALL) == 0) ||
            mprotect(at, WEIR__PAGE, PROT_NONE) == 0;
 }
 
