@@ -7,26 +7,40 @@
 
 enum { ENDS_BUFFER = 4096 };
 
+/* fn for each of n items, until one fails; all of them are dropped.  The failure, or 0. */
+static int ends_batch(const struct weir_type *t, char *item, ssize_t n, weir_fn *fn, void *ctx,
+                      void *out)
+{
+    void (*drop)(void *) = t->drop;
+    size_t size = t->size;
+    char *end = item + (size_t)n * size;
+    int r = 0;
+
+    for (; item < end && r >= 0; item += size) {
+        r = fn(ctx, item, out);
+        if (drop)
+            drop(item);
+    }
+    for (; drop && item < end; item += size)
+        drop(item);
+    return r < 0 ? r : 0;
+}
+
 /* fn for each item, by batches; an item belongs to this end and is dropped after it. */
 static int ends_walk(weir_stream *s, weir_fn *fn, void *ctx, void *out)
 {
     _Alignas(64) char small[ENDS_BUFFER];
-    size_t size = weir_stream_type(s).size;
-    bool fits = size && size <= sizeof small;
-    char *buf = fits ? small : weir__alloc(size);
+    struct weir_type t = weir_stream_type(s);
+    bool fits = t.size && t.size <= sizeof small;
+    char *buf = fits ? small : weir__alloc(t.size);
+    size_t max = fits ? sizeof small / t.size : 1;
     ssize_t n = buf ? 1 : -ENOMEM;
     int r = 0;
 
-    while (r >= 0 && n > 0 && (n = weir_pull(s, buf, fits ? sizeof small / size : 1)) > 0)
-        for (ssize_t i = 0; i < n; i++) {
-            void *item = buf + (size_t)i * size;
-
-            if (r >= 0)
-                r = fn(ctx, item, out);
-            weir__item_drop(&s->type, item);
-        }
+    while (r == 0 && n > 0 && (n = weir_pull(s, buf, max)) > 0)
+        r = ends_batch(&t, buf, n, fn, ctx, out);
     if (!fits)
-        weir__free(buf, size);
+        weir__free(buf, t.size);
     return r < 0 ? r : (int)n;
 }
 

@@ -37,34 +37,49 @@ static void stage_fail(struct stage *g, int code)
     }
 }
 
-/* One item through the callback: 1 into `out`, 0 nothing, negative. */
-static int stage_one(struct stage *g, char *in, void *out)
+/* The walks keep what they need in locals: a callback may change any memory but those. */
+static size_t stage_map_walk(struct stage *g, char *out, size_t max)
 {
-    int r = g->fn(g->ctx, in, g->kind == STAGE_FILTER ? NULL : out);
+    weir_fn *fn = g->fn;
+    void (*drop)(void *) = g->in.drop, *ctx = g->ctx;
+    size_t in_size = g->in.size, out_size = g->out.size, k = 0;
+    char *in = g->buf + g->at * in_size, *end = g->buf + g->n * in_size;
+    int r = 0;
 
-    if (g->kind == STAGE_FILTER && r > 0) {
-        memcpy(out, in, g->in.size);
-        return 1;
+    for (; in < end && k < max && r >= 0; in += in_size) {
+        r = fn(ctx, in, out);
+        if (drop)
+            drop(in);
+        if (r > 0) {
+            out += out_size;
+            k++;
+        }
     }
-    if (r <= 0 && g->kind == STAGE_FILTER)
-        g->me->dropped++;
-    stage_item_drop(g, in);
-    return r;
+    g->at = (size_t)(in - g->buf) / in_size;
+    if (r < 0)
+        stage_fail(g, r);
+    return k;
 }
 
-static size_t stage_walk(struct stage *g, char *out, size_t max)
+static size_t stage_filter_walk(struct stage *g, char *out, size_t max)
 {
-    size_t k = 0;
+    weir_fn *fn = g->fn;
+    void *ctx = g->ctx;
+    size_t size = g->in.size, k = 0, at = g->at, n = g->n;
+    char *in = g->buf + at * size;
+    int r = 0;
 
-    while (g->at < g->n && k < max) {
-        int r = stage_one(g, g->buf + g->at++ * g->in.size, out + k * g->out.size);
-
-        if (r < 0) {
-            stage_fail(g, r);
-            break;
-        }
-        k += r > 0;
+    for (; at < n && k < max && r >= 0; at++, in += size) {
+        r = fn(ctx, in, NULL);
+        if (r > 0)
+            weir__item_copy(out + k++ * size, in, size);
+        else
+            stage_item_drop(g, in);
     }
+    g->me->dropped += at - g->at - k;
+    g->at = at;
+    if (r < 0)
+        stage_fail(g, r);
     return k;
 }
 
@@ -100,7 +115,11 @@ static ssize_t stage_pull(void *self, void *items, size_t max)
             if (r <= 0)
                 return r;
         }
-        k = g->kernel ? stage_kernel(g, items, max) : stage_walk(g, items, max);
+        if (g->kind == STAGE_APPLY)
+            k = stage_kernel(g, items, max);
+        else
+            k = g->kind == STAGE_MAP ? stage_map_walk(g, items, max)
+                                     : stage_filter_walk(g, items, max);
     }
     return (ssize_t)k;
 }

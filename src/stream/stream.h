@@ -4,6 +4,7 @@
 #ifndef WEIR__STREAM_H
 #define WEIR__STREAM_H
 
+#include <string.h>
 #include <weir/stream.h>
 
 #include "core/core.h"
@@ -34,6 +35,15 @@ weir_stream *weir__stream_refuse(int code, weir_stream *a, weir_stream *b);
 
 /* Items of a batch of this type; at least 1. */
 size_t weir__stream_batch(const struct weir_type *t);
+
+/* memcpy, without the call for the commonest size. */
+static inline void weir__item_copy(void *to, const void *from, size_t size)
+{
+    if (WEIR__LIKELY(size == 8))
+        memcpy(to, from, 8);
+    else
+        memcpy(to, from, size);
+}
 
 static inline void weir__item_drop(const struct weir_type *t, void *item)
 {
