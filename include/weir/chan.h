@@ -58,7 +58,10 @@ WEIR_API int weir_chan_send(weir_chan *ch, const void *item, size_t size, weir_t
 #define weir_recv(ch, item, deadline) weir_chan_recv(ch, item, sizeof *(item), deadline)
 WEIR_API int weir_chan_recv(weir_chan *ch, void *item, size_t size, weir_time deadline);
 
-/* n at a time: all n are sent unless it fails.  *done is always set.  n, or the failure. */
+/*
+ * n at a time: all n are sent unless it fails.  *done is always set.  n, or
+ * the failure.  The channel must not be freed before it returns.
+ */
 WEIR_API ssize_t weir_chan_send_n(weir_chan *ch, const void *items, size_t size, size_t n,
                                   size_t *done, weir_time deadline);
 
