@@ -11,6 +11,8 @@
 
 enum { WEIR__BATCH = 256, WEIR__BATCH_BYTES = 16 << 10 };
 
+struct weir_fan_stats;
+
 struct weir_stream {
     int poison;
     int end;     /* latched: 0 or negative, once `ended` */
@@ -22,6 +24,7 @@ struct weir_stream {
     void *self;
     uint64_t dropped;
     struct weir__stream_owned *owned;
+    void (*books)(const void *self, struct weir_fan_stats *out); /* of fan.h's operators, or NULL */
 };
 
 weir_stream *weir__stream_poison(int code);
