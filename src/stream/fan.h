@@ -45,6 +45,13 @@ static inline int weir__pen_told(const struct weir__pen *p, ssize_t r)
     return (int)r;
 }
 
+/* One more item: shares the loop, and hears of a cancel where nothing parks.  0 or -ECANCELED. */
+static inline int weir__fan_turn(void)
+{
+    weir__charge(weir__loop_get());
+    return WEIR__UNLIKELY(weir_cancel_why() != 0) ? -ECANCELED : 0;
+}
+
 /* The same size and ownership: their items can be in one stream. */
 static inline bool weir__type_same(const struct weir_type *a, const struct weir_type *b)
 {
@@ -113,7 +120,7 @@ int weir__streams_refuse(weir_stream *const *sources, size_t n, int code);
 int weir__inlets_make(struct weir__inlets *set, weir_stream *const *sources, size_t n,
                       const struct weir__inlet_how *how);
 int weir__inlets_start(struct weir__inlets *set);
-/* Parks for news.  The caller has looked at everything since it was last here. */
+/* Parks for news; the caller then looks at everything. */
 int weir__inlets_wait(struct weir__inlets *set);
 void weir__inlets_cancel(struct weir__inlets *set);
 /* Cancels and joins all, closes all sources; items stay. */

@@ -113,7 +113,8 @@ static int inlet_main(void *arg)
 
     while ((r = inlet_wait_room(i)) == 0 && !i->retired && (r = inlet_pull(i)) > 0) {
         weir__inlet_ready(i);
-        weir__charge(weir__loop_get()); /* a source that never parks shares the loop, too */
+        if ((r = weir__fan_turn()) < 0) /* a source that never parks can be cancelled, too */
+            break;
     }
     if (r == 0 && i->retired)
         return 0;
@@ -292,8 +293,10 @@ int weir__inlets_start(struct weir__inlets *set)
 
 int weir__inlets_wait(struct weir__inlets *set)
 {
-    weir_event_clear(&set->news);
-    return weir_event_wait(&set->news, WEIR_NEVER);
+    int r = weir_event_wait(&set->news, WEIR_NEVER);
+
+    weir_event_clear(&set->news); /* after: a look may have parked, and missed something */
+    return r;
 }
 
 void weir__inlets_cancel(struct weir__inlets *set)

@@ -16,13 +16,14 @@
 
 static ssize_t pump_step(struct weir__pump *p)
 {
-    ssize_t r = p->ops->wanted ? p->ops->wanted(p) : 0;
+    ssize_t r = weir__fan_turn(); /* a source that never parks can be cancelled, too */
 
+    if (r == 0 && p->ops->wanted)
+        r = p->ops->wanted(p);
     if (r == 0)
         r = weir_pull(p->source, p->hand.items, 1);
     if (r <= 0)
         return r;
-    weir__charge(weir__loop_get()); /* a source that never parks shares the loop, too */
     r = p->ops->route(p, p->hand.items);
     return r < 0 ? r : 1;
 }
@@ -54,8 +55,10 @@ int weir__pump_start(struct weir__pump *p)
 
 int weir__pump_wait(struct weir__pump *p, weir_time deadline)
 {
+    int r = weir_event_wait(&p->room, deadline);
+
     weir_event_clear(&p->room);
-    return weir_event_wait(&p->room, deadline);
+    return r;
 }
 
 int weir__pump_init(struct weir__pump *p, const struct weir__pump_ops *ops, weir_stream *s,

@@ -93,7 +93,7 @@ static int reduce_worker(void *arg)
         }
         weir_event_set(&d->news);
         if (r == 0)
-            r = weir_checkpoint();
+            r = weir__fan_turn();
     }
     return r;
 }
