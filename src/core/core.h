@@ -381,6 +381,8 @@ void weir__pen_cancel(struct weir__pen *p, int why);
 /* Cancels nothing; waits until all its fibers have ended and frees the scope.  Deaf to cancel. */
 void weir__pen_join(struct weir__pen *p);
 int weir__pen_why(const struct weir__pen *p);
+/* The result of one of its fibers: -ECANCELED by the deadlock detector is told as what it is. */
+int weir__pen_told(const struct weir__pen *p, int r);
 
 /* --- channel ends held by fibers --------------------------------------- */
 

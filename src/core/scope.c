@@ -548,6 +548,13 @@ void weir__pen_join(struct weir__pen *p)
     p->builder = NULL;
 }
 
+int weir__pen_told(const struct weir__pen *p, int r)
+{
+    const struct weir__node *n = p->scope ? &p->scope->node : NULL;
+
+    return r == -ECANCELED && n && n->why == WEIR_EDEADLOCK && !n->inherited ? n->why : r;
+}
+
 int weir__pen_why(const struct weir__pen *p)
 {
     if (p->dead)

@@ -35,16 +35,6 @@ static inline size_t weir__stride(size_t size)
     return (size + 63) & ~(size_t)63;
 }
 
-/* A cancel that the deadlock detector sent into this pen is told as what it is. */
-static inline int weir__pen_told(const struct weir__pen *p, ssize_t r)
-{
-    const struct weir__node *n = p->scope ? &p->scope->node : NULL;
-
-    if (r == -ECANCELED && n && n->why == WEIR_EDEADLOCK && !n->inherited)
-        return WEIR_EDEADLOCK;
-    return (int)r;
-}
-
 /* One more item: shares the loop, and hears of a cancel where nothing parks.  0 or -ECANCELED. */
 static inline int weir__fan_turn(void)
 {

@@ -38,7 +38,8 @@ static int generator_main(void *arg)
     weir_generator *g = arg;
     int r = g->fn(g, g->ctx);
 
-    return r >= 0 && g->cut ? g->cut : r; /* what was cut short is no clean end */
+    r = r >= 0 && g->cut ? g->cut : r; /* what was cut short is no clean end */
+    return weir__pen_told(&g->pen, r);
 }
 
 static int generator_start(weir_generator *g)

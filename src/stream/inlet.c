@@ -118,7 +118,7 @@ static int inlet_main(void *arg)
     }
     if (r == 0 && i->retired)
         return 0;
-    r = weir__pen_told(&i->pen, r);
+    r = weir__pen_told(&i->pen, (int)r);
     weir_stream_close(&i->source); /* before its end is told: whoever hears of it may rely on that */
     inlet_over(i, (int)r);
     return 0;

@@ -113,7 +113,7 @@ static void par_fail(struct par *p, int code, bool drain)
 static void par_job_failed(struct par *p, struct par_job *j, int code)
 {
     bool drain = p->opts.on_error == WEIR_PAR_DRAIN && code != -ECANCELED;
-    int r = code;
+    int r = weir__pen_told(&p->pen, code);
 
     if (p->failed && code == -ECANCELED) { /* an echo of our own cancel */
         par_job_discard(p, j);
@@ -289,7 +289,7 @@ static int par_feeder(void *arg)
     int r = par_feed(p);
 
     if (!p->failed && r < 0)
-        p->end = r;
+        p->end = weir__pen_told(&p->pen, r);
     p->source_over = true;
     weir_event_set(&p->news);
     return 0;

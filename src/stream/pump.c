@@ -35,7 +35,7 @@ static int pump_main(void *arg)
 
     while ((r = pump_step(p)) > 0)
         ;
-    p->end = weir__pen_told(&p->pen, r);
+    p->end = weir__pen_told(&p->pen, (int)r);
     weir_stream_close(&p->source);
     p->ended = true;
     p->ops->finish(p, p->end);

@@ -314,6 +314,42 @@ TEST(a_generator_ends_when_nobody_wants_more)
     run(generators);
 }
 
+static int stuck_generator(weir_generator *g, void *event)
+{
+    (void)g;
+    return weir_event_wait(event, WEIR_NEVER);
+}
+
+static int stuck_job(void *event, void *in, void *out)
+{
+    (void)in;
+    (void)out;
+    return weir_event_wait(event, WEIR_NEVER);
+}
+
+/* Whose fiber was cut off by the deadlock detector says so: nobody else has cancelled it. */
+static int stuck(void *arg)
+{
+    struct weir_event never;
+    weir_stream *s = weir_generate(stuck_generator, &never, WEIR_TYPE(int));
+    int64_t x;
+    int y;
+
+    (void)arg;
+    weir_event_init(&never);
+    EQ(weir_next(s, &y), WEIR_EDEADLOCK);
+    weir_stream_close(&s);
+    s = weir_buffered(weir_range(0, 9), stuck_job, &never, WEIR_TYPE(int64_t), 2);
+    EQ(weir_next(s, &x), WEIR_EDEADLOCK);
+    weir_stream_close(&s);
+    return 0;
+}
+
+TEST(a_stream_whose_fiber_nothing_can_wake_ends_in_a_deadlock)
+{
+    run(stuck);
+}
+
 static int staged(void *arg)
 {
     int left = 50;
