@@ -45,16 +45,19 @@ void weir__split_free(struct weir__pump *p)
     weir__free(t, sizeof *t);
 }
 
-/* The pump alone, with room for n outlets.  Takes s only on success. */
+/* The pump alone, with room for n outlets.  Takes s on success only, the shared channel always. */
 struct weir__split *weir__split_new(const struct weir__split *init,
                                     const struct weir__pump_ops *ops, weir_stream *s, size_t n,
                                     int *why)
 {
     struct weir__split *t = weir__alloc(sizeof *t);
+    weir_chan *shared = init->shared;
 
     *why = -ENOMEM;
-    if (!t)
+    if (!t) {
+        weir_chan_free(&shared);
         return NULL;
+    }
     *t = *init;
     t->cap = n;
     t->outlets = weir__alloc(n * sizeof(struct weir__outlet *));
