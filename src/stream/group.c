@@ -178,11 +178,13 @@ static const struct weir__pump_ops group_ops = {
     "group_by", NULL, group_route, group_finish, group_gone, group_free,
 };
 
-static int group_check(const struct weir_group_opts *o)
+static int group_check(const struct weir_group_opts *o, const weir_stream *s)
 {
     for (size_t i = 0; i < sizeof o->reserved / sizeof *o->reserved; i++)
         if (o->reserved[i])
             return -EINVAL;
+    if (o->capacity > SIZE_MAX / 2 / s->type.size)
+        return -EINVAL;
     if (o->most > 1 << 24 || (unsigned)o->at_most > WEIR_GROUP_EVICT)
         return -EINVAL;
     return (unsigned)o->overflow > WEIR_FAIL || o->patience < 0 ? -EINVAL : 0;
@@ -228,7 +230,7 @@ weir_stream *weir_group_by(weir_stream *s, weir_key_fn *key, void *ctx,
     int r = weir__stream_check(s);
 
     if (r == 0)
-        r = key ? group_check(&o) : -EINVAL;
+        r = key ? group_check(&o, s) : -EINVAL;
     if (r < 0)
         return weir__stream_refuse(r, s, NULL);
     g = weir__alloc(sizeof *g);
