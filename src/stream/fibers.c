@@ -29,7 +29,7 @@ static void generator_close(void *self, int why)
     weir__pen_join(&g->pen);
     weir_stream_close(&g->source);
     weir_chan_free(&g->ch);
-    weir__free(g->batch, g->batch_items * g->type.size);
+    weir__places_free(g->batch, g->batch_items * g->type.size);
     weir__free(g, sizeof *g);
 }
 
@@ -79,7 +79,7 @@ static weir_stream *generator_make(const weir_generator *init, const struct weir
     *g = *init;
     g->ch = weir_chan_with(g->type, copts);
     r = weir_chan_error(g->ch);
-    if (r == 0 && g->batch_items && !(g->batch = weir__alloc(g->batch_items * g->type.size)))
+    if (r == 0 && g->batch_items && !(g->batch = weir__places_new(g->batch_items * g->type.size)))
         r = -ENOMEM;
     if (r == 0) {
         s = weir_stream_new(&generator_ops, g, g->type);

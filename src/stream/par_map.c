@@ -386,7 +386,7 @@ static void par_free(struct par *p)
     weir__free(p->jobs, n * sizeof *p->jobs);
     weir__free(p->by_seq, n * sizeof *p->by_seq);
     weir__free(p->runs, n * sizeof *p->runs);
-    weir__free(p->items, n * par_stride(p));
+    weir__places_free(p->items, n * par_stride(p));
     weir__free(p, sizeof *p);
 }
 
@@ -417,7 +417,7 @@ static bool par_memory(struct par *p)
     size_t n = p->opts.window;
 
     p->jobs = weir__alloc(n * sizeof *p->jobs);
-    p->items = weir__alloc(n * par_stride(p));
+    p->items = weir__places_new(n * par_stride(p));
     if (p->opts.ordered)
         p->by_seq = weir__alloc(n * sizeof *p->by_seq);
     if (p->opts.policy)

@@ -28,7 +28,7 @@ static void slice_close(void *self, int why)
         weir__item_drop(&l->type, l->buf + i * l->type.size);
     weir_stream_close(&l->source);
     weir_stream_close(&l->second);
-    weir__free(l->buf, l->size * l->type.size);
+    weir__places_free(l->buf, l->size * l->type.size);
     weir__free(l, sizeof *l);
 }
 
@@ -41,7 +41,7 @@ static weir_stream *slice_make(const struct weir_stream_ops *ops, const struct s
     if (!l)
         return weir__stream_refuse(-ENOMEM, init->source, init->second);
     *l = *init;
-    if (l->size && !(l->buf = weir__alloc(l->size * l->type.size))) {
+    if (l->size && !(l->buf = weir__places_new(l->size * l->type.size))) {
         weir__free(l, sizeof *l);
         return weir__stream_refuse(-ENOMEM, init->source, init->second);
     }

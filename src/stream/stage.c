@@ -132,7 +132,7 @@ static void stage_close(void *self, int why)
     for (; g->at < g->n; g->at++)
         stage_item_drop(g, g->buf + g->at * g->in.size);
     weir_stream_close(&g->source);
-    weir__free(g->buf, g->cap * g->in.size);
+    weir__places_free(g->buf, g->cap * g->in.size);
     weir__free(g, sizeof *g);
 }
 
@@ -145,7 +145,7 @@ static struct stage *stage_memory(size_t cap, size_t size)
 
     if (!g)
         return NULL;
-    g->buf = weir__alloc(cap * size);
+    g->buf = weir__places_new(cap * size);
     if (!g->buf) {
         weir__free(g, sizeof *g);
         return NULL;

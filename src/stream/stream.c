@@ -54,6 +54,26 @@ weir_stream *weir__stream_refuse(int code, weir_stream *a, weir_stream *b)
     return weir__stream_poison(code);
 }
 
+/* The byte before the first place says how far the block begins before it. */
+void *weir__places_new(size_t bytes)
+{
+    unsigned char *block = weir__alloc(bytes + 64), *places;
+
+    if (!block)
+        return NULL;
+    places = block + (64 - ((uintptr_t)block & 63));
+    places[-1] = (unsigned char)(places - block);
+    return places;
+}
+
+void weir__places_free(void *places, size_t bytes)
+{
+    unsigned char *p = places;
+
+    if (p)
+        weir__free(p - p[-1], bytes + 64);
+}
+
 /* --- making ------------------------------------------------------------------ */
 
 weir_stream *weir_stream_new(const struct weir_stream_ops *ops, void *self, struct weir_type type)

@@ -39,6 +39,10 @@ weir_stream *weir__stream_refuse(int code, weir_stream *a, weir_stream *b);
 /* Items of a batch of this type; at least 1. */
 size_t weir__stream_batch(const struct weir_type *t);
 
+/* Zeroed memory for items of any type, aligned to 64: weir__alloc knows 16 only.  NULL: none. */
+void *weir__places_new(size_t bytes);
+void weir__places_free(void *places, size_t bytes);
+
 /* memcpy, without the call for the commonest size. */
 static inline void weir__item_copy(void *to, const void *from, size_t size)
 {

@@ -314,6 +314,95 @@ TEST(a_generator_ends_when_nobody_wants_more)
     run(generators);
 }
 
+/* --- items aligned to 64, from an allocator that aligns no better than it has to ------------ */
+
+struct wide {
+    _Alignas(64) char x[64];
+};
+
+static void wide_drop(void *p)
+{
+    EQ((uintptr_t)p % 64, 0);
+}
+
+static struct weir_type wide_type(uint32_t size)
+{
+    struct weir_type t = WEIR_TYPE(struct wide);
+
+    t.size = size;
+    t.drop = wide_drop;
+    return t;
+}
+
+static int wide_next(void *left, void *in, void *out)
+{
+    (void)in;
+    EQ((uintptr_t)out % 64, 0);
+    memset(out, 0, sizeof(struct wide));
+    return (*(int *)left)-- > 0;
+}
+
+static int wide_same(void *ctx, void *in, void *out)
+{
+    (void)ctx;
+    EQ((uintptr_t)in % 64, 0);
+    EQ((uintptr_t)out % 64, 0);
+    if (out)
+        memcpy(out, in, sizeof(struct wide));
+    return 1;
+}
+
+static void *sixteen(void *ctx, void *p, size_t old, size_t size)
+{
+    char *base =
+        test_alloc.realloc(ctx, p ? (char *)p - 16 : NULL, p ? old + 16 : 0, size ? size + 16 : 0);
+
+    return base ? base + 16 : NULL;
+}
+
+static weir_stream *wides(int *left, int n, uint32_t size)
+{
+    *left = n;
+    return weir_unfold(wide_next, left, wide_type(size));
+}
+
+static int aligned(void *arg)
+{
+    for (uint32_t size = 64; size <= 8192; size += 8192 - 64) { /* beyond what ends keep at hand */
+        weir_chan *ch = weir_chan_new(wide_type(size), 100);
+        struct weir_type t = wide_type(size);
+        struct weir_chunk c;
+        weir_stream *s;
+        uint64_t n;
+        int left;
+
+        (void)arg;
+        s = weir_stage(weir_filter(weir_map(wides(&left, 9, size), wide_same, NULL, t), wide_same,
+                                   NULL),
+                       NULL);
+        s = weir_buffered(weir_then(s, wide_same, NULL, t), wide_same, NULL, t, 3);
+        EQ(weir_count(&s, &n), 0);
+        EQ(n, 9);
+        s = weir_chunks(wides(&left, 9, size), 4);
+        while (weir_next(s, &c) == 1)
+            EQ((uintptr_t)c.items % 64, 0);
+        weir_stream_close(&s);
+        s = wides(&left, 9, size);
+        EQ(weir_forward(&s, ch), 0);
+        s = weir_skip(wides(&left, 9, size), 3);
+        EQ(weir_collect(&s, NULL, 0, &n), WEIR_ETOOLARGE);
+        weir_chan_free(&ch);
+    }
+    return 0;
+}
+
+TEST(items_lie_as_their_type_asks_in_every_stage)
+{
+    struct weir_config c = {.alloc = {sixteen, NULL}};
+
+    EQ(weir_sim_run(test_seed(), &c, aligned, NULL), 0);
+}
+
 static int stuck_generator(weir_generator *g, void *event)
 {
     (void)g;
