@@ -20,10 +20,10 @@
 
 #include "stream/stream.h"
 
-/* --- places for items, aligned for any type ---------------------------- */
+/* --- places for items --------------------------------------------------- */
 
 struct weir__slots {
-    char *items, *memory;
+    char *items;
     size_t bytes;
 };
 
@@ -43,7 +43,7 @@ static inline int weir__fan_turn(void)
 }
 
 /* The same size and ownership: their items can be in one stream. */
-static inline bool weir__type_same(const struct weir_type *a, const struct weir_type *b)
+static inline bool weir__type_agrees(const struct weir_type *a, const struct weir_type *b)
 {
     return a->size == b->size && a->drop == b->drop && a->clone == b->clone;
 }
@@ -123,8 +123,8 @@ void weir__inlets_books(const struct weir__inlets *set, struct weir_fan_stats *o
 int weir__inlet_init(struct weir__inlet *i, struct weir__inlets *set, weir_stream *s,
                      const struct weir__inlet_how *how);
 int weir__inlet_start(struct weir__inlet *i);
-void weir__inlet_fail(struct weir__inlet *i, int code); /* it could not be started */
-void weir__inlet_ready(struct weir__inlet *i);          /* into the ready list */
+void weir__inlet_fail(struct weir__inlet *i, int code);         /* it could not be started */
+void weir__inlet_ready(struct weir__inlet *i);                  /* into the ready list */
 struct weir__inlet *weir__inlet_next(struct weir__inlets *set); /* out of it; NULL: empty */
 /* Direct ones: 0 with an item or the end; negative: neither, the puller's own affair. */
 int weir__inlet_pull(struct weir__inlet *i);
@@ -198,7 +198,7 @@ struct weir__pump {
     struct weir_type type;
     struct weir__slots hand;
     struct weir_event room;
-    size_t refs; /* outlets, and handles */
+    size_t refs;    /* outlets, and handles */
     size_t waiting; /* pulls of outlets that have not returned */
     uint64_t left;
     bool watches; /* `room` is set by the beginning of a pull, too */

@@ -19,8 +19,8 @@ struct group_by {
     weir_key_fn *key;
     void *ctx;
     struct weir_group_opts opts;
-    struct weir__table table;   /* key -> outlet */
-    struct weir__list idle;     /* outlets, the one idle longest first */
+    struct weir__table table;  /* key -> outlet */
+    struct weir__list idle;    /* outlets, the one idle longest first */
     struct weir__outlet *main; /* NULL once closed */
 };
 

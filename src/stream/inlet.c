@@ -10,17 +10,14 @@
 
 int weir__slots_make(struct weir__slots *s, size_t n, size_t size)
 {
-    s->bytes = n * size + 63;
-    s->memory = weir__alloc(s->bytes);
-    if (!s->memory)
-        return -ENOMEM;
-    s->items = s->memory + (-(uintptr_t)s->memory & 63);
-    return 0;
+    s->bytes = n * size;
+    s->items = weir__places_new(s->bytes);
+    return s->items ? 0 : -ENOMEM;
 }
 
 void weir__slots_free(struct weir__slots *s)
 {
-    weir__free(s->memory, s->bytes);
+    weir__places_free(s->items, s->bytes);
     *s = (struct weir__slots){0};
 }
 
@@ -119,7 +116,8 @@ static int inlet_main(void *arg)
     if (r == 0 && i->retired)
         return 0;
     r = weir__pen_told(&i->pen, (int)r);
-    weir_stream_close(&i->source); /* before its end is told: whoever hears of it may rely on that */
+    weir_stream_close(
+        &i->source); /* before its end is told: whoever hears of it may rely on that */
     inlet_over(i, (int)r);
     return 0;
 }
@@ -218,7 +216,7 @@ static int inlets_mark(weir_stream *const *sources, size_t n, bool same)
         if (bad == 0)
             s->busy = true;
         if (bad == 0 && same && sources[0] && !sources[0]->poison &&
-            !weir__type_same(&s->type, &sources[0]->type))
+            !weir__type_agrees(&s->type, &sources[0]->type))
             bad = WEIR_ETYPE;
         if (r == 0)
             r = bad;

@@ -202,7 +202,7 @@ static int keyed_check(const struct keyed *m, uint64_t key, const weir_stream *s
 {
     if (m->finished || m->pen.dead)
         return m->finished ? -EPIPE : -ECANCELED;
-    if (!weir__type_same(&m->type, &s->type))
+    if (!weir__type_agrees(&m->type, &s->type))
         return WEIR_ETYPE;
     if (weir__table_get(&m->table, key))
         return -EEXIST;

@@ -190,8 +190,7 @@ static int pairs_emit(struct pairs_job *j)
     if (n)
         qsort(all, n, sizeof *all, pairs_by_key);
     for (size_t i = 0; r >= 0 && i < n; i++)
-        r = j->job->emit(j->job->ctx, pairs_acc_pair(all[i])->key,
-                         all[i]->slot.items + j->offset);
+        r = j->job->emit(j->job->ctx, pairs_acc_pair(all[i])->key, all[i]->slot.items + j->offset);
     weir__free(all, (j->keys + 1) * sizeof *all);
     return r < 0 ? r : 0;
 }

@@ -124,8 +124,8 @@ static void outlet_close(void *self, int why)
     weir__pump_unref(p);
 }
 
-static const struct weir_stream_ops outlet_ops = {
-    sizeof(struct weir_stream_ops), WEIR_STREAM_RESUMABLE, outlet_pull, outlet_close};
+static const struct weir_stream_ops outlet_ops = {sizeof(struct weir_stream_ops),
+                                                  WEIR_STREAM_RESUMABLE, outlet_pull, outlet_close};
 
 static void outlet_books(const void *self, struct weir_fan_stats *out)
 {

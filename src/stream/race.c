@@ -31,8 +31,7 @@ static void race_won(struct race *c, struct weir__inlet *winner)
             weir__inlet_pass(i);
         }
     }
-    if (!winner->ended && winner->source &&
-        (winner->source->ops->flags & WEIR_STREAM_RESUMABLE))
+    if (!winner->ended && winner->source && (winner->source->ops->flags & WEIR_STREAM_RESUMABLE))
         weir__inlet_retire(winner);
 }
 

@@ -114,8 +114,8 @@ static void sorted_close(void *self, int why)
     weir__free(t, sizeof *t);
 }
 
-static const struct weir_stream_ops sorted_ops = {
-    sizeof(struct weir_stream_ops), WEIR_STREAM_RESUMABLE, sorted_pull, sorted_close};
+static const struct weir_stream_ops sorted_ops = {sizeof(struct weir_stream_ops),
+                                                  WEIR_STREAM_RESUMABLE, sorted_pull, sorted_close};
 
 static void sorted_books(const void *self, struct weir_fan_stats *out)
 {

@@ -156,8 +156,7 @@ static int partition_route(struct weir__pump *p, void *item)
 }
 
 static const struct weir__pump_ops partition_ops = {
-    "partition",      NULL, partition_route, weir__split_finish, weir__split_gone,
-    weir__split_free,
+    "partition", NULL, partition_route, weir__split_finish, weir__split_gone, weir__split_free,
 };
 
 int weir_partition(weir_stream *s, size_t n, weir_route_fn *route, void *ctx,

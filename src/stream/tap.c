@@ -106,7 +106,7 @@ weir_stream *weir_wire_tap(weir_stream *s, weir_chan *ch)
     t->type = s->type;
     t->over = true;
     made = weir__slots_make(&t->copy, 1, t->type.size) < 0 ? weir__stream_poison(-ENOMEM)
-                                                          : weir_stream_new(&tap_ops, t, t->type);
+                                                           : weir_stream_new(&tap_ops, t, t->type);
     if (!made->poison) {
         r = weir_chan_producer_add(ch);
         if (r == 0) {

@@ -128,8 +128,8 @@ static int broadcast_wanted(struct weir__pump *p)
 }
 
 static const struct weir__pump_ops broadcast_ops = {
-    "broadcast",      broadcast_wanted, tee_route, weir__split_finish, weir__split_gone,
-    weir__split_free,
+    "broadcast",        broadcast_wanted, tee_route,
+    weir__split_finish, weir__split_gone, weir__split_free,
 };
 
 /* A source's own poison is kept in a handle that is freed like a sound one. */

@@ -63,8 +63,8 @@ FAN_TEST(each_key_has_a_stream_in_the_order_of_its_items)
 FAN_TEST(slow_groups_hold_up_the_source_but_nothing_is_lost)
 {
     struct crowd *c = calloc(1, sizeof *c);
-    weir_stream *s = weir_group_by(feed(0, 100, 0), by_key, NULL,
-                                   &(struct weir_group_opts){.capacity = 2});
+    weir_stream *s =
+        weir_group_by(feed(0, 100, 0), by_key, NULL, &(struct weir_group_opts){.capacity = 2});
     int total = 0;
 
     keys = 5;

@@ -28,7 +28,8 @@ FAN_TEST(a_merge_gives_everything_of_all_sources)
 
 FAN_TEST(items_come_when_they_come)
 {
-    weir_stream *s = weir_merge(WEIR_STREAMS(feed(0, 3, WEIR_MS(10)), feed(1, 3, WEIR_MS(7))), NULL);
+    weir_stream *s =
+        weir_merge(WEIR_STREAMS(feed(0, 3, WEIR_MS(10)), feed(1, 3, WEIR_MS(7))), NULL);
     static const int at[] = {7, 10, 14, 20, 21, 30}, from[] = {1, 0, 1, 0, 1, 0};
     struct thing t;
 
@@ -119,10 +120,10 @@ FAN_TEST(the_first_failure_ends_the_others_after_what_is_held)
 
 FAN_TEST(a_delayed_error_comes_after_all_others)
 {
-    weir_stream *s = weir_merge(
-        WEIR_STREAMS(feed_as(0, 2, WEIR_MS(10), -EIO, 0), feed_as(1, 30, WEIR_MS(4), -EPIPE, 0),
-                     feed(2, 5, WEIR_MS(50))),
-        &(struct weir_merge_opts){.on_error = WEIR_MERGE_DELAY_ERROR});
+    weir_stream *s =
+        weir_merge(WEIR_STREAMS(feed_as(0, 2, WEIR_MS(10), -EIO, 0),
+                                feed_as(1, 30, WEIR_MS(4), -EPIPE, 0), feed(2, 5, WEIR_MS(50))),
+                   &(struct weir_merge_opts){.on_error = WEIR_MERGE_DELAY_ERROR});
     int n = 0;
 
     EQ(fan_drain(s, &n), -EIO); /* the first of the two */
@@ -133,9 +134,8 @@ FAN_TEST(a_delayed_error_comes_after_all_others)
 
 FAN_TEST(an_eager_merge_ends_with_the_first_end)
 {
-    weir_stream *s =
-        weir_merge(WEIR_STREAMS(feed(0, 3, WEIR_MS(10)), weir_never(thing_type())),
-                   &(struct weir_merge_opts){.eager = 1});
+    weir_stream *s = weir_merge(WEIR_STREAMS(feed(0, 3, WEIR_MS(10)), weir_never(thing_type())),
+                                &(struct weir_merge_opts){.eager = 1});
     int n = 0;
 
     EQ(fan_drain(s, &n), 0);
@@ -170,9 +170,8 @@ FAN_TEST(a_pull_that_times_out_loses_nothing)
 
 FAN_TEST(what_runs_goes_on_while_nobody_pulls)
 {
-    weir_stream *s =
-        weir_merge(WEIR_STREAMS(feed(0, 8, WEIR_MS(10)), feed(1, 8, WEIR_MS(10))),
-                   &(struct weir_merge_opts){.ahead = 8});
+    weir_stream *s = weir_merge(WEIR_STREAMS(feed(0, 8, WEIR_MS(10)), feed(1, 8, WEIR_MS(10))),
+                                &(struct weir_merge_opts){.ahead = 8});
     struct thing t;
 
     EQ(weir_next(s, &t), 1);
@@ -228,9 +227,11 @@ static void refused(weir_stream *s, int code)
 
 FAN_TEST(bad_merges_are_refused_and_close_their_sources)
 {
-    static const struct weir_merge_opts bad[] = {
-        {.on_error = (enum weir_merge_error)2}, {.on_error = (enum weir_merge_error)-1},
-        {.eager = 2}, {.ahead = 65537}, {.reserved = {0, 1}}};
+    static const struct weir_merge_opts bad[] = {{.on_error = (enum weir_merge_error)2},
+                                                 {.on_error = (enum weir_merge_error) - 1},
+                                                 {.eager = 2},
+                                                 {.ahead = 65537},
+                                                 {.reserved = {0, 1}}};
     weir_stream *twice = NULL;
 
     refused(weir_merge(NULL, 3, NULL), -EINVAL);
@@ -285,8 +286,8 @@ FAN_TEST(the_first_source_goes_on_alone)
 
 FAN_TEST(losers_that_had_an_item_are_in_the_books)
 {
-    weir_stream *s = weir_race(WEIR_STREAMS(feed(0, 9, 0), feed(1, 9, 0), feed(2, 9, 0)),
-                               WEIR_RACE_SIGNAL);
+    weir_stream *s =
+        weir_race(WEIR_STREAMS(feed(0, 9, 0), feed(1, 9, 0), feed(2, 9, 0)), WEIR_RACE_SIGNAL);
     struct weir_fan_stats b;
     int n = 0;
 
@@ -355,9 +356,9 @@ static int merged(void *arg)
 
 static int raced(void *arg)
 {
-    weir_stream *s = weir_race(
-        WEIR_STREAMS(feed_as(0, 3, WEIR_MS(2), 0, arg != NULL), feed(1, 3, WEIR_MS(3))),
-        WEIR_RACE_VALUE);
+    weir_stream *s =
+        weir_race(WEIR_STREAMS(feed_as(0, 3, WEIR_MS(2), 0, arg != NULL), feed(1, 3, WEIR_MS(3))),
+                  WEIR_RACE_VALUE);
     int n = 0, r = fan_drain(s, &n);
 
     OK(r < 0 || n == 3);

@@ -377,9 +377,9 @@ static int aligned(void *arg)
         int left;
 
         (void)arg;
-        s = weir_stage(weir_filter(weir_map(wides(&left, 9, size), wide_same, NULL, t), wide_same,
-                                   NULL),
-                       NULL);
+        s = weir_stage(
+            weir_filter(weir_map(wides(&left, 9, size), wide_same, NULL, t), wide_same, NULL),
+            NULL);
         s = weir_buffered(weir_then(s, wide_same, NULL, t), wide_same, NULL, t, 3);
         EQ(weir_count(&s, &n), 0);
         EQ(n, 9);

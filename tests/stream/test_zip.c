@@ -34,10 +34,10 @@ static void take_left_over(void *ctx, size_t source, void *item)
 FAN_TEST(a_zip_puts_the_ith_items_together)
 {
     for (int way = 0; way < 4; way++) {
-        weir_stream *s = weir_zip(
-            WEIR_STREAMS(feed_as(0, 10, WEIR_MS(1), 0, way & 1), feed(1, 10, 0),
-                         feed_as(2, 10, WEIR_MS(3), 0, 1)),
-            to_row, NULL, WEIR_TYPE(struct row), way & 2 ? &concurrent : NULL);
+        weir_stream *s =
+            weir_zip(WEIR_STREAMS(feed_as(0, 10, WEIR_MS(1), 0, way & 1), feed(1, 10, 0),
+                                  feed_as(2, 10, WEIR_MS(3), 0, 1)),
+                     to_row, NULL, WEIR_TYPE(struct row), way & 2 ? &concurrent : NULL);
         struct row r;
 
         for (int i = 0; i < 10; i++) {
@@ -57,9 +57,9 @@ FAN_TEST(a_zip_puts_the_ith_items_together)
 
 FAN_TEST(concurrent_sides_are_pulled_at_the_same_time)
 {
-    weir_stream *s = weir_zip(
-        WEIR_STREAMS(feed_as(0, 5, WEIR_MS(10), 0, 1), feed_as(1, 5, WEIR_MS(10), 0, 1)), to_row,
-        NULL, WEIR_TYPE(struct row), &concurrent);
+    weir_stream *s =
+        weir_zip(WEIR_STREAMS(feed_as(0, 5, WEIR_MS(10), 0, 1), feed_as(1, 5, WEIR_MS(10), 0, 1)),
+                 to_row, NULL, WEIR_TYPE(struct row), &concurrent);
     struct row r;
 
     for (int i = 1; i <= 5; i++) {
@@ -117,12 +117,11 @@ FAN_TEST(closing_early_gives_the_heads_back_too)
 
 FAN_TEST(a_failing_side_ends_a_zip_at_once)
 {
-    weir_stream *s = weir_zip(
-        WEIR_STREAMS(feed(0, 9, WEIR_S(5)), feed_as(1, 0, WEIR_MS(1), -EIO, 0)), to_row, NULL,
-        WEIR_TYPE(struct row), NULL);
-    weir_stream *a = weir_zip_all(
-        WEIR_STREAMS(feed(2, 9, 0), feed_as(3, 2, WEIR_MS(1), -EIO, 0)), to_row, NULL,
-        WEIR_TYPE(struct row), NULL);
+    weir_stream *s =
+        weir_zip(WEIR_STREAMS(feed(0, 9, WEIR_S(5)), feed_as(1, 0, WEIR_MS(1), -EIO, 0)), to_row,
+                 NULL, WEIR_TYPE(struct row), NULL);
+    weir_stream *a = weir_zip_all(WEIR_STREAMS(feed(2, 9, 0), feed_as(3, 2, WEIR_MS(1), -EIO, 0)),
+                                  to_row, NULL, WEIR_TYPE(struct row), NULL);
     struct row r;
 
     EQ(weir_next(s, &r), -EIO);
@@ -138,9 +137,9 @@ FAN_TEST(a_failing_side_ends_a_zip_at_once)
 
 FAN_TEST(zip_all_goes_on_without_those_that_have_ended)
 {
-    weir_stream *s = weir_zip_all(WEIR_STREAMS(feed(0, 2, 0), feed_as(1, 4, WEIR_MS(1), 0, 1),
-                                               feed(2, 0, 0)),
-                                  to_row, NULL, WEIR_TYPE(struct row), NULL);
+    weir_stream *s =
+        weir_zip_all(WEIR_STREAMS(feed(0, 2, 0), feed_as(1, 4, WEIR_MS(1), 0, 1), feed(2, 0, 0)),
+                     to_row, NULL, WEIR_TYPE(struct row), NULL);
     struct row r;
 
     for (int i = 0; i < 4; i++) {
@@ -170,8 +169,8 @@ static int picky(void *ctx, void *const in[], size_t n, void *out)
 FAN_TEST(a_zip_callback_may_skip_move_and_fail)
 {
     int code = -ERANGE, n = 0;
-    weir_stream *s = weir_zip(WEIR_STREAMS(feed(0, 9, 0), feed(1, 9, 0)), picky, &code,
-                              thing_type(), NULL);
+    weir_stream *s =
+        weir_zip(WEIR_STREAMS(feed(0, 9, 0), feed(1, 9, 0)), picky, &code, thing_type(), NULL);
 
     EQ(fan_drain(s, &n), -ERANGE);
     EQ(n, 3);
@@ -310,9 +309,9 @@ FAN_TEST(a_slow_puller_sees_the_present_and_the_rest_is_counted)
 
 FAN_TEST(a_source_that_never_spoke_ends_it_and_so_does_a_failure)
 {
-    weir_stream *s = weir_combine_latest(
-        WEIR_STREAMS(feed(0, 100, WEIR_MS(1)), feed(1, 0, WEIR_MS(5))), to_row, NULL,
-        WEIR_TYPE(struct row));
+    weir_stream *s =
+        weir_combine_latest(WEIR_STREAMS(feed(0, 100, WEIR_MS(1)), feed(1, 0, WEIR_MS(5))), to_row,
+                            NULL, WEIR_TYPE(struct row));
     weir_stream *f = weir_combine_latest(
         WEIR_STREAMS(feed(2, 100, WEIR_MS(1)), feed_as(3, 1, WEIR_MS(5), -EIO, 0)), to_row, NULL,
         WEIR_TYPE(struct row));
@@ -342,9 +341,9 @@ static int to_sum(void *ctx, void *const in[], size_t n, void *out)
 
 FAN_TEST(sources_that_never_park_do_not_starve_the_others)
 {
-    weir_stream *s = weir_combine_latest(
-        WEIR_STREAMS(weir_range(0, INT64_MAX), weir_range(0, INT64_MAX)), to_sum, NULL,
-        WEIR_TYPE(int64_t));
+    weir_stream *s =
+        weir_combine_latest(WEIR_STREAMS(weir_range(0, INT64_MAX), weir_range(0, INT64_MAX)),
+                            to_sum, NULL, WEIR_TYPE(int64_t));
     int64_t r;
 
     for (int i = 0; i < 5; i++)
