@@ -117,8 +117,9 @@ WEIR_API weir_stream *weir_zip_all(weir_stream *const *sources, size_t n, weir_z
 /*
  * The latest item of each source, whenever one of them is new; first when each
  * has given one.  Conflates: an item replaced before anybody pulled is dropped
- * and counted.  in[i] is lent to fn: it may not be moved out.  Ends when all
- * sources have ended, or one has without an item; a failure ends it at once.
+ * and counted.  in[i] is lent to fn: it may not be moved out, and fn may not
+ * park.  Ends when all sources have ended, or one has without an item, or one
+ * fails: after what is new, and the others are cancelled.
  */
 WEIR_API weir_stream *weir_combine_latest(weir_stream *const *sources, size_t n, weir_zip_fn *fn,
                                           void *ctx, struct weir_type out);
