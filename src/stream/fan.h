@@ -42,10 +42,10 @@ static inline int weir__fan_turn(void)
     return WEIR__UNLIKELY(weir_cancel_why() != 0) ? -ECANCELED : 0;
 }
 
-/* The same size and ownership: their items can be in one stream. */
+/* Their items can be in one stream. */
 static inline bool weir__type_agrees(const struct weir_type *a, const struct weir_type *b)
 {
-    return a->size == b->size && a->drop == b->drop && a->clone == b->clone;
+    return a->size == b->size && a->drop == b->drop;
 }
 
 /* --- a table of pointers by number --------------------------------------- */

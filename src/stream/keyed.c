@@ -15,12 +15,13 @@ struct keyed_entry {
 struct keyed {
     struct weir__inlets set; /* `all` is not used: entries are in the table */
     struct weir__table table;
-    struct weir__pen pen; /* never used to start anything: it tells whether the scope is there */
+    struct weir__pen pen; /* of the keeper; and it tells whether the scope is there */
     struct weir_stream_map_opts opts;
     struct weir_type type;
     struct weir__slots lent;
     weir_stream *me;
     bool is_lent, started, finished;
+    int cut; /* the map itself has been cancelled */
     uint64_t in, out, dropped; /* `in`: of streams that have gone */
 };
 
@@ -55,6 +56,16 @@ static int keyed_entry_start(struct keyed *m, struct keyed_entry *e)
     return m->started ? weir__inlet_start(&e->in) : 0;
 }
 
+/* Wakes a pull of an empty map that holds when the scope of the map ends. */
+static int keyed_keeper(void *arg)
+{
+    struct keyed *m = arg;
+
+    m->cut = weir__pen_told(&m->pen, weir_sleep(WEIR_NEVER));
+    weir_event_set(&m->set.news);
+    return 0;
+}
+
 /* --- pulling ------------------------------------------------------------------- */
 
 static void keyed_reuse(struct keyed *m)
@@ -64,13 +75,19 @@ static void keyed_reuse(struct keyed *m)
     m->is_lent = false;
 }
 
-static void keyed_start(struct keyed *m)
+static int keyed_start(struct keyed *m)
 {
     struct weir__table_entry *t;
     size_t at = 0;
 
+    int kept = 0;
+
     if (m->started)
-        return;
+        return 0;
+    if (m->opts.hold)
+        kept = weir__pen_go(&m->pen, keyed_keeper, m, "stream_map");
+    if (kept < 0)
+        return kept;
     m->started = true;
     while ((t = weir__table_next(&m->table, &at))) {
         struct keyed_entry *e = t->value;
@@ -79,6 +96,7 @@ static void keyed_start(struct keyed *m)
         if (r < 0)
             weir__inlet_fail(&e->in, r);
     }
+    return 0;
 }
 
 /* One event of the next that has news; false if it had none after all. */
@@ -108,18 +126,20 @@ static ssize_t keyed_pull(void *self, void *items, size_t max)
 {
     struct keyed *m = self;
     struct weir__inlet *i;
-    int r = 0;
+    int r;
 
     (void)max; /* one: the item is lent */
     keyed_reuse(m);
-    keyed_start(m);
+    r = keyed_start(m);
     while (r == 0) {
         while ((i = weir__inlet_next(&m->set)))
             if (keyed_event(m, i, items))
                 return 1;
         if (!m->table.n && (!m->opts.hold || m->finished))
             return 0;
-        r = m->pen.dead ? -ECANCELED : weir__inlets_wait(&m->set);
+        r = m->cut          ? m->cut
+            : m->pen.dead ? -ECANCELED
+                          : weir__inlets_wait(&m->set);
     }
     return r;
 }
@@ -132,6 +152,7 @@ static void keyed_close(void *self, int why)
 
     (void)why;
     keyed_reuse(m);
+    weir__pen_cancel(&m->pen, -ECANCELED);
     while ((t = weir__table_next(&m->table, &at)))
         weir__pen_cancel(&((struct keyed_entry *)t->value)->in.pen, -ECANCELED);
     for (at = 0; (t = weir__table_next(&m->table, &at));)

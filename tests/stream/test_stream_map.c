@@ -226,6 +226,37 @@ FAN_TEST(the_builders_scope_ends_the_streams_of_a_map)
     return 0;
 }
 
+struct elsewhere {
+    weir_stream *m;
+    int r;
+};
+
+static int pull_elsewhere(void *arg)
+{
+    struct elsewhere *e = arg;
+    struct weir_keyed k;
+
+    e->r = weir_next(e->m, &k);
+    return 0;
+}
+
+FAN_TEST(who_waits_for_an_insert_hears_that_the_builder_has_gone)
+{
+    weir_scope *s = weir_scope_open(NULL), *inner;
+    struct elsewhere e = {NULL, 1};
+
+    inner = weir_scope_open(NULL);
+    e.m = weir_stream_map(thing_type(), &(struct weir_stream_map_opts){.hold = 1});
+    FAN_GO(s, pull_elsewhere, &e);
+    (void)weir_sleep(weir_after(WEIR_MS(5)));
+    EQ(e.r, 1);
+    EQ(weir_scope_close(&inner), 0);
+    EQ(weir_scope_close(&s), 0);
+    EQ(e.r, -ECANCELED);
+    weir_stream_close(&e.m);
+    return 0;
+}
+
 FAN_TEST(bad_maps_and_inserts_are_refused)
 {
     static const struct weir_stream_map_opts bad[] = {{.hold = 2}, {.reserved = {[5] = 1}}};
