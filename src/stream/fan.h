@@ -76,7 +76,6 @@ struct weir__inlets {
     struct weir_event news;
     bool started, sorted; /* sorted: the ready list by index, not by time */
     int refused;          /* why they could not be started */
-    int cut;              /* an inlet that held items was cut off with this */
 };
 
 struct weir__inlet {

@@ -74,16 +74,9 @@ int weir__heads_fill(struct weir__heads *h, bool first)
 
     if (r < 0)
         return r;
-    while (!h->failure && (r = heads_look(h, first)) > 0) {
-        if (h->set.cut && !h->failure) {
-            h->failure = h->set.cut;
-            return 0;
-        }
+    while (r == 0 && !h->failure && (r = heads_look(h, first)) > 0)
         r = weir__inlets_wait(&h->set);
-        if (r < 0)
-            return r;
-    }
-    return r < 0 ? r : 0;
+    return r;
 }
 
 void weir__heads_pass(struct weir__heads *h, struct weir__inlet *i)

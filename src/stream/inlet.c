@@ -98,8 +98,6 @@ static void inlet_over(struct weir__inlet *i, int code)
 {
     i->ended = true;
     i->end = code;
-    if (i->n && !i->latest && code < 0)
-        i->set->cut = code;
     weir__inlet_ready(i);
 }
 

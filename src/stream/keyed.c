@@ -21,7 +21,7 @@ struct keyed {
     struct weir__slots lent;
     weir_stream *me;
     bool is_lent, started, finished;
-    int cut; /* the map itself has been cancelled */
+    int cut;                   /* the map itself has been cancelled */
     uint64_t in, out, dropped; /* `in`: of streams that have gone */
 };
 
@@ -137,9 +137,7 @@ static ssize_t keyed_pull(void *self, void *items, size_t max)
                 return 1;
         if (!m->table.n && (!m->opts.hold || m->finished))
             return 0;
-        r = m->cut          ? m->cut
-            : m->pen.dead ? -ECANCELED
-                          : weir__inlets_wait(&m->set);
+        r = m->cut ? m->cut : m->pen.dead ? -ECANCELED : weir__inlets_wait(&m->set);
     }
     return r;
 }
@@ -255,8 +253,7 @@ static int keyed_insert(struct keyed *m, uint64_t key, weir_stream *s)
         return r;
     }
     m->me->ended = false; /* the end of an empty map was not final */
-    weir_event_set(&m->set.news);
-    return 0;
+    return 0;             /* whoever pulls is woken by the first that the stream has to say */
 }
 
 int weir_stream_map_insert(weir_stream *map, uint64_t key, weir_stream *s)

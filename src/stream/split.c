@@ -171,25 +171,41 @@ int weir_partition(weir_stream *s, size_t n, weir_route_fn *route, void *ctx,
 
 /* --- unzip -------------------------------------------------------------------------- */
 
+/* A half that has gone to its subscriber, or has nobody to go to: true. */
+static bool unzip_half(struct weir__split *t, int k, void *half)
+{
+    if (t->outlets[k])
+        return weir__outlet_try(t->outlets[k], half);
+    weir__item_drop(&t->types[k], half);
+    t->pump.left++;
+    return true;
+}
+
+/* Each half as soon as there is room for it: neither waits for the other. */
 static int unzip_route(struct weir__pump *p, void *item)
 {
     struct weir__split *t = (struct weir__split *)p;
-    char *a = t->halves.items, *b = a + t->half;
-    int r = t->split_fn(t->ctx, item, a, b);
+    char *half[2] = {t->halves.items, t->halves.items + t->half};
+    bool gone[2] = {false, false};
+    int r = t->split_fn(t->ctx, item, half[0], half[1]);
 
     weir__item_drop(&p->type, item);
     if (r <= 0) {
         p->left++;
         return r;
     }
-    r = weir__outlet_put(p, &t->outlets[0], &t->types[0], a);
-    if (r == 0) {
-        r = weir__outlet_put(p, &t->outlets[1], &t->types[1], b);
-        return r == 0 && weir__split_deaf(t) ? WEIR_EFULL : r;
+    for (r = 0; r == 0 && !(gone[0] && gone[1]);) {
+        for (int k = 0; k < 2; k++)
+            gone[k] = gone[k] || unzip_half(t, k, half[k]);
+        if (!(gone[0] && gone[1]))
+            r = weir__pump_wait(p, WEIR_NEVER);
     }
-    weir__item_drop(&t->types[1], b);
-    p->left++;
-    return r;
+    for (int k = 0; k < 2; k++)
+        if (!gone[k]) {
+            weir__item_drop(&t->types[k], half[k]);
+            p->left++;
+        }
+    return r == 0 && weir__split_deaf(t) ? WEIR_EFULL : r;
 }
 
 static const struct weir__pump_ops unzip_ops = {

@@ -262,6 +262,59 @@ FAN_TEST(the_group_idle_longest_gives_up_its_place)
     return 0;
 }
 
+static int by_letter(void *ctx, const void *item, uint64_t *key)
+{
+    *key = (uint64_t)((const char *)ctx)[((const struct thing *)item)->n];
+    return 1;
+}
+
+FAN_TEST(an_old_group_that_is_busy_keeps_its_place)
+{
+    struct crowd *c = calloc(1, sizeof *c);
+    struct weir_group_opts o = {.most = 2, .at_most = WEIR_GROUP_EVICT};
+    char letters[] = "ABACABA";
+    weir_stream *s = weir_group_by(feed(0, 7, WEIR_MS(1)), by_letter, letters, &o);
+    int a = 0;
+
+    c->scope = weir_scope_open(NULL);
+    EQ(crowd_take(c, s, 0), 0);
+    EQ(weir_scope_close(&c->scope), 0);
+    for (int i = 0; i < c->n; i++)
+        if (c->key[i] == 'A') {
+            EQ(c->d[i].n, 4);
+            a++;
+        }
+    EQ(a, 1); /* B went for C, and C for B */
+    EQ(c->n, 4);
+    weir_stream_close(&s);
+    free(c);
+    return 0;
+}
+
+FAN_TEST(more_groups_than_wait_to_be_handed_out_are_no_loss)
+{
+    weir_stream *s = weir_group_by(feed(0, 3000, 0), by_key, NULL,
+                                   &(struct weir_group_opts){.most = 3000, .capacity = 1});
+    struct weir_group g;
+    struct thing t;
+    int groups = 0, n = 0;
+
+    keys = 3000;
+    (void)weir_sleep(weir_after(WEIR_MS(1)));
+    while (weir_next(s, &g) == 1) {
+        groups++;
+        if (groups == 1)
+            (void)weir_sleep(weir_after(WEIR_MS(1))); /* the queue of groups fills up */
+        n += weir_next(g.items, &t) == 1;
+        thing_drop(&t);
+        weir_stream_close(&g.items);
+    }
+    EQ(groups, 3000);
+    EQ(n, 3000);
+    weir_stream_close(&s);
+    return 0;
+}
+
 /* --- leaving ----------------------------------------------------------------------------- */
 
 FAN_TEST(a_closed_group_opens_anew_with_the_next_item_of_its_key)

@@ -83,6 +83,31 @@ FAN_TEST(ahead_bounds_what_a_source_gives_before_it_is_asked)
     return 0;
 }
 
+FAN_TEST(what_is_held_of_a_batch_comes_in_turn_too)
+{
+    weir_stream *s = weir_merge(WEIR_STREAMS(weir_range(0, 1000), weir_range(1000, 2000)),
+                                &(struct weir_merge_opts){.ahead = 64});
+    int64_t batch[40], next[2] = {0, 1000};
+    ssize_t r;
+
+    while ((r = weir_pull(s, batch, 40)) > 0) {
+        int of[2] = {0};
+
+        for (ssize_t i = 0; i < r; i++) {
+            EQ(batch[i], next[batch[i] >= 1000]++);
+            of[batch[i] >= 1000]++;
+        }
+        if (r == 40 && next[0] < 900 && next[1] < 1900 && of[0] && of[1])
+            LE(10, of[0] < of[1] ? of[0] : of[1]);
+    }
+    EQ(r, 0);
+    EQ(next[0], 1000);
+    EQ(next[1], 2000);
+    EQ(books(s).out, 2000u);
+    weir_stream_close(&s);
+    return 0;
+}
+
 FAN_TEST(a_preferred_source_goes_first)
 {
     weir_stream *s =
@@ -275,6 +300,8 @@ FAN_TEST(the_first_source_goes_on_alone)
             EQ(t.from, 1);
             EQ(t.n, i);
             EQ(feeds[0].closed + feeds[2].closed, 2); /* awaited */
+            (void)weir_sleep(weir_after(WEIR_MS(50)));
+            EQ(feeds[1].at, resumable ? i + 1 : i < 19 ? i + 2 : 20); /* no fiber ahead of us */
             thing_drop(&t);
             books(s);
         }

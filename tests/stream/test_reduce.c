@@ -126,7 +126,7 @@ static int map_mod(void *ctx, void *in, uint64_t *key, void *value)
 {
     struct tally *y = ctx;
     struct thing *t = in;
-    int r = weir_sleep(weir_after(WEIR_MS(1 + t->n % 7)));
+    int r = weir_sleep(weir_after(WEIR_MS(t->n % 20 == 3 ? 50 : 1)));
 
     if (r < 0 || t->n % 11 == 5)
         return r;

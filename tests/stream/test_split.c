@@ -275,6 +275,42 @@ static int twice(void *ctx, void *in, void *a, void *b)
     return thing_clone(b, a) < 0 ? -ENOMEM : 1;
 }
 
+FAN_TEST(an_unzip_that_is_closed_while_it_waits_drops_what_it_has_in_hand)
+{
+    struct weir_outlet_opts o[2] = {{.capacity = 1}, {.capacity = 1}};
+    weir_stream *out[2];
+    struct weir_limit l;
+    int n = 0;
+
+    EQ(weir_unzip(feed(0, 9, 0), twice, NULL, thing_type(), thing_type(), o, out), 0);
+    EQ(weir_limit_init(&l, weir_after(WEIR_MS(1))), 0);
+    EQ(weir_limit_fini(&l, fan_drain(out[1], &n)), -ETIMEDOUT);
+    EQ(n, 2); /* one is queued for the first, the next waits for room there */
+    weir_stream_close(&out[1]);
+    weir_stream_close(&out[0]);
+    return 0;
+}
+
+FAN_TEST(an_unzip_whose_builder_goes_drops_what_it_has_in_hand)
+{
+    struct weir_outlet_opts o[2] = {{.capacity = 1}, {.capacity = 1}};
+    weir_scope *scope = weir_scope_open(NULL);
+    weir_stream *out[2];
+    struct weir_limit l;
+    int n = 0;
+
+    EQ(weir_unzip(feed(0, 9, 0), twice, NULL, thing_type(), thing_type(), o, out), 0);
+    EQ(weir_limit_init(&l, weir_after(WEIR_MS(1))), 0);
+    EQ(weir_limit_fini(&l, fan_drain(out[1], &n)), -ETIMEDOUT);
+    EQ(weir_scope_close(&scope), 0);
+    EQ(books(out[1]).left, 1u);
+    EQ(fan_drain(out[0], &n), -ECANCELED);
+    EQ(n, 3);
+    weir_stream_close(&out[0]);
+    weir_stream_close(&out[1]);
+    return 0;
+}
+
 static int unzipped(void *arg)
 {
     weir_stream *out[2];

@@ -138,6 +138,46 @@ FAN_TEST(a_removed_stream_is_closed_and_awaited_while_others_go_on)
     return 0;
 }
 
+static int remove_later(void *arg)
+{
+    struct later *l = arg;
+    int r = weir_sleep(weir_after(WEIR_MS(30)));
+
+    return r < 0 ? r : weir_stream_map_remove(l->m, 1);
+}
+
+FAN_TEST(whoever_pulls_hears_that_the_last_one_was_removed)
+{
+    weir_scope *s = weir_scope_open(NULL);
+    struct later l = {map(), 0, 0};
+    struct weir_keyed k;
+
+    EQ(weir_stream_map_insert(l.m, 1, weir_never(thing_type())), 0);
+    FAN_GO(s, remove_later, &l);
+    EQ(weir_next(l.m, &k), 0);
+    EQ(fan_age(), WEIR_MS(30));
+    EQ(weir_scope_close(&s), 0);
+    weir_stream_close(&l.m);
+    return 0;
+}
+
+FAN_TEST(what_a_removed_stream_held_is_in_the_books)
+{
+    weir_stream *m = map();
+    struct weir_keyed k;
+
+    EQ(weir_stream_map_insert(m, 1, feed(0, 9, 0)), 0);
+    EQ(weir_next(m, &k), 1);
+    (void)weir_sleep(weir_after(WEIR_MS(1)));
+    EQ(books(m).held, 1u);
+    EQ(weir_stream_map_remove(m, 1), 0);
+    EQ(books(m).dropped, 1u);
+    EQ(books(m).in, 2u);
+    EQ(weir_next(m, &k), 0);
+    weir_stream_close(&m);
+    return 0;
+}
+
 FAN_TEST(an_item_may_be_kept)
 {
     weir_stream *m = map();

@@ -302,6 +302,8 @@ FAN_TEST(while_nobody_subscribes_nothing_is_pulled)
     late = weir_broadcast_subscribe(b, NULL);
     EQ(fan_drain(late, &n), 0);
     EQ(n, 9 - at);
+    EQ(books(late).left,
+       (unsigned)(9 - 1 - n));             /* what the first left behind, and what nobody got */
     s = weir_broadcast_subscribe(b, NULL); /* after the end */
     EQ(weir_next(s, &t), 0);
     weir_stream_close(&s);

@@ -262,6 +262,20 @@ FAN_TEST(a_failure_comes_after_the_heads_in_order)
     return 0;
 }
 
+FAN_TEST(what_came_with_a_failure_goes_out_before_it)
+{
+    weir_stream *s =
+        weir_merge_sorted(WEIR_STREAMS(feed_as(0, 0, WEIR_MS(5), -EIO, 0), feed(1, 1, WEIR_MS(5))),
+                          by_n, NULL, &concurrent);
+    int n = 0;
+
+    EQ(fan_drain(s, &n), -EIO);
+    EQ(n, fan.made);
+    EQ(books(s).dropped, 0u);
+    weir_stream_close(&s);
+    return 0;
+}
+
 /* --- combine_latest --------------------------------------------------------------------- */
 
 FAN_TEST(the_latest_of_each_whenever_one_is_new)
