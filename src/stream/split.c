@@ -13,6 +13,7 @@ void weir__split_gone(struct weir__pump *p, struct weir__outlet *o)
     if (t->outlets[o->index] == o) {
         t->outlets[o->index] = NULL;
         t->open--;
+        p->left += o->owed;
     }
 }
 

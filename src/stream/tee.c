@@ -70,10 +70,13 @@ static int tee_route(struct weir__pump *p, void *item)
         if (r == 0 && tee_owed(t))
             r = weir__pump_wait(p, WEIR_NEVER);
     }
-    if (r <= 0) {
+    if (r <= 0)
         weir__item_drop(&p->type, item);
-        p->left += tee_owed(t);
-    }
+    for (size_t i = 0; i < t->n; i++)
+        if (t->outlets[i] && t->outlets[i]->owed) {
+            t->outlets[i]->owed = false;
+            p->left++;
+        }
     return r < 0 ? r : 0;
 }
 
