@@ -42,7 +42,10 @@ struct weir_fan_stats {
     uint64_t reserved[2];
 };
 
-/* -EINVAL for a stream that fan.h did not make.  Never parks. */
+/*
+ * -EINVAL for a stream that fan.h did not make.  Never parks.  Of these
+ * weir_stream_dropped gives dropped + failed.
+ */
 WEIR_API int weir_fan_stats(const weir_stream *s, struct weir_fan_stats *out);
 
 /* --- many into one --------------------------------------------------------- */

@@ -224,7 +224,6 @@ bool weir__outlet_try(struct weir__outlet *o, void *item)
         o->deaf = true;
         (void)weir_chan_close(ch, r);
     }
-    o->me->dropped = ch->stats.dropped + o->refused;
     return true;
 }
 

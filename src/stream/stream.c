@@ -4,6 +4,7 @@
 #include "stream/stream.h"
 
 #include <string.h>
+#include <weir/fan.h>
 
 struct weir__stream_owned {
     struct weir__stream_owned *next;
@@ -113,7 +114,12 @@ struct weir_type weir_stream_type(const weir_stream *s)
 
 uint64_t weir_stream_dropped(const weir_stream *s)
 {
-    return s ? s->dropped : 0;
+    struct weir_fan_stats b = {0};
+
+    if (!s || !s->books)
+        return s ? s->dropped : 0;
+    s->books(s->self, &b);
+    return b.dropped + b.failed;
 }
 
 size_t weir__stream_batch(const struct weir_type *t)

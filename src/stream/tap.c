@@ -8,11 +8,11 @@
 #include "core/chan.h"
 
 struct tap {
-    weir_stream *source, *me;
+    weir_stream *source;
     weir_chan *ch;
     struct weir_type type;
     struct weir__slots copy;
-    uint64_t offered, taken;
+    uint64_t offered, taken, dropped;
     bool over; /* the channel has been told the end */
 };
 
@@ -33,7 +33,7 @@ static void tap_offer(struct tap *t, const void *item)
     if (r > 0)
         t->taken++;
     else
-        t->me->dropped++;
+        t->dropped++;
 }
 
 static void tap_end(struct tap *t, int why)
@@ -74,7 +74,7 @@ static void tap_books(const void *self, struct weir_fan_stats *out)
 
     out->in = t->offered;
     out->out = t->taken;
-    out->dropped = t->me->dropped;
+    out->dropped = t->dropped;
 }
 
 static int tap_check(const weir_stream *s, const weir_chan *ch)
@@ -111,7 +111,6 @@ weir_stream *weir_wire_tap(weir_stream *s, weir_chan *ch)
         r = weir_chan_producer_add(ch);
         if (r == 0) {
             t->over = false;
-            t->me = made;
             made->books = tap_books;
             return made;
         }

@@ -130,6 +130,7 @@ static inline struct weir_fan_stats books(const weir_stream *s)
 
     EQ(weir_fan_stats(s, &b), 0);
     EQ(b.in, b.out + b.dropped + b.failed + b.held);
+    EQ(weir_stream_dropped(s), b.dropped + b.failed);
     return b;
 }
 

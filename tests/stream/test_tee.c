@@ -65,7 +65,6 @@ FAN_TEST(each_has_a_policy_of_its_own_and_counts)
         int want = count[i] - (i == 0), r;
 
         EQ(books(out[i]).held, (unsigned)want + 0u);
-        EQ(books(out[i]).dropped, weir_stream_dropped(out[i]));
         if (i)
             EQ(books(out[i]).in, i == 4 ? 5u : 30u);
         for (int k = 0; k < want; k++) {
@@ -256,6 +255,76 @@ FAN_TEST(a_ring_of_a_stage_and_a_tee_is_told_too)
         EQ(r, WEIR_EDEADLOCK);
         weir_stream_close(&s);
     }
+    return 0;
+}
+
+TEST(off_a_fiber_a_tee_can_be_built_and_closed_but_not_pulled)
+{
+    weir_stream *out[2];
+    int64_t x;
+
+    EQ(weir_tee(weir_range(0, 3), 2, NULL, out), 0);
+    EQ(weir_next(out[1], &x), WEIR_ENOFIBER);
+    weir_stream_close(&out[0]);
+    weir_stream_close(&out[1]);
+}
+
+FAN_TEST(a_tee_that_is_never_pulled_never_starts)
+{
+    weir_stream *out[2];
+
+    EQ(weir_tee(feed(0, 3, 0), 2, NULL, out), 0);
+    (void)weir_sleep(weir_after(WEIR_MS(1)));
+    weir_stream_close(&out[0]);
+    EQ(feeds_open, 1);
+    weir_stream_close(&out[1]);
+    EQ(feeds[0].at, 0);
+    EQ(feeds_open, 0);
+    return 0;
+}
+
+FAN_TEST(the_builders_scope_ends_all_subscribers_after_what_they_have)
+{
+    weir_scope *scope = weir_scope_open(NULL);
+    weir_stream *out[2];
+    struct thing t;
+    int n = 0;
+
+    EQ(weir_tee(feed(0, 9, WEIR_MS(1)), 2, NULL, out), 0);
+    for (int i = 0; i < 3; i++) {
+        EQ(weir_next(out[0], &t), 1);
+        thing_drop(&t);
+    }
+    EQ(weir_scope_close(&scope), 0);
+    EQ(fan_drain(out[0], &n), -ECANCELED);
+    EQ(n, 0);
+    EQ(fan_drain(out[1], &n), -ECANCELED);
+    EQ(n, 3);
+    weir_stream_close(&out[0]);
+    weir_stream_close(&out[1]);
+    return 0;
+}
+
+FAN_TEST(a_subscriber_whose_pull_times_out_loses_nothing)
+{
+    weir_stream *out[1];
+    struct weir_limit l;
+    struct thing t;
+    int n = 0, r;
+
+    EQ(weir_tee(feed(0, 20, WEIR_MS(5)), 1, NULL, out), 0);
+    do {
+        EQ(weir_limit_init(&l, weir_after(WEIR_MS(2))), 0);
+        r = weir_limit_fini(&l, weir_next(out[0], &t));
+        if (r == 1) {
+            EQ(t.n, n);
+            thing_drop(&t);
+            n++;
+        }
+    } while (r == 1 || r == -ETIMEDOUT);
+    EQ(r, 0);
+    EQ(n, 20);
+    weir_stream_close(&out[0]);
     return 0;
 }
 
