@@ -186,7 +186,13 @@ WEIR_API size_t weir_stream_map_count(const weir_stream *m); /* streams in it */
 struct weir_outlet_opts {
     size_t capacity; /* items; 0: 64 */
     enum weir_overflow overflow;
-    uint32_t reserved[5];
+    /*
+     * If this subscriber's queue has been full for so long while another one
+     * waited for an item, all end in WEIR_EFULL: for shapes that may deadlock
+     * in a program whose timers keep the detector quiet.  0: wait for ever.
+     */
+    weir_span patience;
+    uint32_t reserved[4];
 };
 
 /*

@@ -200,7 +200,8 @@ struct weir__pump {
     size_t refs;    /* outlets, and handles */
     size_t waiting; /* pulls of outlets that have not returned */
     uint64_t left;
-    bool watches; /* `room` is set by the beginning of a pull, too */
+    bool watches;       /* `room` is set by the beginning of a pull, too */
+    weir_time starving; /* since when somebody waits while another is full; 0: not now */
     bool started, ended;
     int end;
 };
@@ -215,15 +216,25 @@ struct weir__outlet {
     struct weir__list link; /* of group.c */
     bool owed;              /* of tee.c: it has not got the item in hand */
     bool deaf;              /* it has failed: WEIR_FAIL */
-    bool most_one;          /* a pull gives one item */
-    bool shared;            /* the channel is the pump's */
+    weir_span patience;
+    bool most_one; /* a pull gives one item */
+    bool shared;   /* the channel is the pump's */
 };
 
 /* `places` items in hand.  Takes nothing on failure. */
 int weir__pump_init(struct weir__pump *p, const struct weir__pump_ops *ops, weir_stream *s,
                     size_t places);
 int weir__pump_start(struct weir__pump *p);
-int weir__pump_wait(struct weir__pump *p, weir_time deadline); /* for room */
+/*
+ * Parks for room.  WEIR_EFULL when it has been so for `patience` (0: for ever)
+ * while somebody waited for another stream of this pump.  A wait begins with
+ * weir__pump_patient.
+ */
+static inline void weir__pump_patient(struct weir__pump *p)
+{
+    p->starving = 0;
+}
+int weir__pump_wait(struct weir__pump *p, weir_span patience);
 /* One handle or outlet less; the last one ends the pump. */
 void weir__pump_unref(struct weir__pump *p);
 

@@ -41,24 +41,17 @@ static void group_forget(struct group_by *g, struct weir__outlet *o)
 /* Parks until the outlet may have room, or has gone: 0.  WEIR_EFULL when patience is at an end. */
 static int group_wait(struct group_by *g, struct weir__outlet **slot, uint64_t key)
 {
-    struct weir__pump *p = &g->pump;
-    weir_time until = WEIR_NEVER;
-    bool starving = false;
     int r = 0;
 
+    weir__pump_patient(&g->pump);
     while (r == 0) {
         struct weir__outlet *o = slot ? *slot : weir__table_get(&g->table, key);
 
         if (!o || weir__outlet_room(o))
             return 0;
-        if (!p->waiting)
-            until = WEIR_NEVER;
-        else if (!starving)
-            until = weir_after(g->opts.patience);
-        starving = p->waiting;
-        r = weir__pump_wait(p, until);
+        r = weir__pump_wait(&g->pump, g->opts.patience);
     }
-    return r == -ETIMEDOUT ? WEIR_EFULL : r;
+    return r;
 }
 
 /* Makes place for one more: 1, 0 if its item is to be dropped, or negative. */

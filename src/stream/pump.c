@@ -53,12 +53,20 @@ int weir__pump_start(struct weir__pump *p)
     return r;
 }
 
-int weir__pump_wait(struct weir__pump *p, weir_time deadline)
+int weir__pump_wait(struct weir__pump *p, weir_span patience)
 {
-    int r = weir_event_wait(&p->room, deadline);
+    weir_time until = WEIR_NEVER;
+    int r;
 
+    if (!p->waiting)
+        p->starving = 0;
+    else if (!p->starving)
+        p->starving = weir_now();
+    if (p->starving && patience && patience < WEIR_NEVER - p->starving)
+        until = p->starving + patience;
+    r = weir_event_wait(&p->room, until);
     weir_event_clear(&p->room);
-    return r;
+    return r == -ETIMEDOUT ? WEIR_EFULL : r;
 }
 
 int weir__pump_init(struct weir__pump *p, const struct weir__pump_ops *ops, weir_stream *s,
@@ -145,7 +153,7 @@ int weir__outlet_check(const struct weir_outlet_opts *o)
     for (size_t i = 0; i < sizeof o->reserved / sizeof *o->reserved; i++)
         if (o->reserved[i])
             return -EINVAL;
-    return (unsigned)o->overflow > WEIR_FAIL ? -EINVAL : 0;
+    return (unsigned)o->overflow > WEIR_FAIL || o->patience < 0 ? -EINVAL : 0;
 }
 
 static int outlet_fill(struct weir__outlet *o, struct weir_type type,
@@ -186,6 +194,8 @@ struct weir__outlet *weir__outlet_new(struct weir__pump *p, struct weir_type typ
     }
     weir__list_init(&o->link);
     o->pump = p;
+    o->patience = opts ? opts->patience : 0;
+    p->watches = p->watches || o->patience;
     *why = outlet_fill(o, type, opts, shared);
     if (*why < 0) {
         weir__free(o, sizeof *o);
@@ -232,10 +242,11 @@ int weir__outlet_put(struct weir__pump *p, struct weir__outlet **o, const struct
 {
     int r = 0;
 
+    weir__pump_patient(p);
     while (r == 0 && *o) {
         if (weir__outlet_try(*o, item))
             return 0;
-        r = weir__pump_wait(p, WEIR_NEVER);
+        r = weir__pump_wait(p, (*o)->patience);
     }
     weir__item_drop(type, item);
     p->left++;

@@ -195,11 +195,12 @@ static int unzip_route(struct weir__pump *p, void *item)
         p->left++;
         return r;
     }
+    weir__pump_patient(p);
     for (r = 0; r == 0 && !(gone[0] && gone[1]);) {
         for (int k = 0; k < 2; k++)
             gone[k] = gone[k] || unzip_half(t, k, half[k]);
         if (!(gone[0] && gone[1]))
-            r = weir__pump_wait(p, WEIR_NEVER);
+            r = weir__pump_wait(p, t->outlets[gone[0]]->patience);
     }
     for (int k = 0; k < 2; k++)
         if (!gone[k]) {

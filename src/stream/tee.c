@@ -18,6 +18,20 @@ static size_t tee_owed(const struct weir__split *t)
     return owed;
 }
 
+/* The least of those that hold the others up; 0: they may do so for ever. */
+static weir_span tee_patience(const struct weir__split *t)
+{
+    weir_span least = 0;
+
+    for (size_t i = 0; i < t->n; i++) {
+        const struct weir__outlet *o = t->outlets[i];
+
+        if (o && o->owed && o->patience && (!least || o->patience < least))
+            least = o->patience;
+    }
+    return least;
+}
+
 /* A copy, in the second place of the hand; the last one gets the item itself. */
 static int tee_copy(struct weir__split *t, void *item, bool last, void **out)
 {
@@ -62,13 +76,14 @@ static int tee_route(struct weir__pump *p, void *item)
     int r = 0;
 
     p->left += t->open == 0;
+    weir__pump_patient(p);
     for (size_t i = 0; i < t->n; i++)
         if (t->outlets[i])
             t->outlets[i]->owed = !t->outlets[i]->deaf;
     while (r == 0 && tee_owed(t)) {
         r = tee_give(t, item);
         if (r == 0 && tee_owed(t))
-            r = weir__pump_wait(p, WEIR_NEVER);
+            r = weir__pump_wait(p, tee_patience(t));
     }
     if (r <= 0)
         weir__item_drop(&p->type, item);
@@ -126,7 +141,7 @@ static int broadcast_wanted(struct weir__pump *p)
     int r = 0;
 
     while (r == 0 && weir__split_deaf(t))
-        r = weir__pump_wait(p, WEIR_NEVER);
+        r = weir__pump_wait(p, 0);
     return r;
 }
 

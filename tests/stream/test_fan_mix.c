@@ -119,7 +119,8 @@ static weir_stream *mix_out(struct mix *m, weir_stream *s)
 
     for (int i = 0; i < 3; i++)
         o[i] = (struct weir_outlet_opts){.capacity = (size_t)mix_below(m, 4),
-                                         .overflow = (enum weir_overflow)mix_below(m, 5)};
+                                         .overflow = (enum weir_overflow)mix_below(m, 5),
+                                         .patience = WEIR_MS(40 * mix_below(m, 3))};
     if (kind == 3) { /* half of it into groups that one fiber goes through */
         if (weir_tee(s, 2, o, out) == 0) {
             groups = weir_group_by(out[1], mix_key, NULL, &g);

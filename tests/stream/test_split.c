@@ -209,7 +209,7 @@ static void refused(int got, weir_stream **out, int n, int code)
 FAN_TEST(bad_splits_are_refused_and_close_their_source)
 {
     struct weir_type none = {0}, ok = WEIR_TYPE(int);
-    struct weir_outlet_opts bad[2] = {{0}, {.reserved = {[4] = 1}}};
+    struct weir_outlet_opts bad[2] = {{0}, {.reserved = {[3] = 1}}};
     weir_stream *out[2];
 
     refused(weir_balance(feed(0, 1, 0), 0, 0, out), NULL, 0, -EINVAL);

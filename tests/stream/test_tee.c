@@ -211,9 +211,10 @@ static int first_of(void *ctx, void *const in[], size_t n, void *out)
     return 1;
 }
 
-static int tee_into_zip(size_t capacity, int concurrent)
+static int tee_into_zip(size_t capacity, int concurrent, weir_span patience)
 {
-    struct weir_outlet_opts o[2] = {{.capacity = capacity}, {.capacity = capacity}};
+    struct weir_outlet_opts o[2] = {{.capacity = capacity, .patience = patience},
+                                    {.capacity = capacity, .patience = patience}};
     struct weir_heads_opts h = {.concurrent = (uint32_t)concurrent};
     weir_stream *out[2], *s;
     int x, r;
@@ -229,10 +230,50 @@ static int tee_into_zip(size_t capacity, int concurrent)
 
 FAN_TEST(tee_into_zip_with_a_branch_that_drops_ends_in_a_deadlock_not_a_hang)
 {
-    EQ(tee_into_zip(1, 0), WEIR_EDEADLOCK);
-    EQ(tee_into_zip(1, 1), WEIR_EDEADLOCK);
-    EQ(tee_into_zip(200, 0), 0); /* with room enough it is none */
-    EQ(tee_into_zip(200, 1), 0);
+    EQ(tee_into_zip(1, 0, 0), WEIR_EDEADLOCK);
+    EQ(tee_into_zip(1, 1, 0), WEIR_EDEADLOCK);
+    EQ(tee_into_zip(200, 0, 0), 0); /* with room enough it is none */
+    EQ(tee_into_zip(200, 1, 0), 0);
+    return 0;
+}
+
+static int heartbeat(void *arg)
+{
+    (void)arg;
+    while (weir_sleep(weir_after(WEIR_MS(5))) == 0)
+        ;
+    return 0;
+}
+
+FAN_TEST(with_patience_it_ends_also_while_a_timer_elsewhere_runs)
+{
+    weir_scope *scope = weir_scope_open(NULL);
+
+    FAN_GO(scope, heartbeat, NULL);
+    EQ(tee_into_zip(1, 0, WEIR_MS(80)), WEIR_EFULL);
+    EQ(fan_age(), WEIR_MS(80));
+    EQ(tee_into_zip(1, 1, WEIR_MS(80)), WEIR_EFULL);
+    EQ(tee_into_zip(200, 1, WEIR_MS(80)), 0);
+    EQ(weir_scope_cancel(scope, -ECANCELED), 0);
+    EQ(weir_scope_close(&scope), -ECANCELED);
+    return 0;
+}
+
+FAN_TEST(patience_is_not_lost_with_one_who_is_only_slow)
+{
+    weir_scope *scope = weir_scope_open(NULL);
+    struct weir_outlet_opts o[2] = {{.capacity = 1, .patience = WEIR_MS(80)}, {.capacity = 1}};
+    weir_stream *out[2];
+    struct drainer d[2] = {{.pause = WEIR_MS(70)}, {0}};
+
+    EQ(weir_tee(feed(0, 20, 0), 2, o, out), 0);
+    for (int i = 0; i < 2; i++) {
+        d[i].s = out[i];
+        FAN_GO(scope, drainer_main, &d[i]);
+    }
+    EQ(weir_scope_close(&scope), 0);
+    EQ(d[0].n, 20);
+    EQ(d[1].n, 20);
     return 0;
 }
 
@@ -445,6 +486,7 @@ static void refused(int got, weir_stream **out, int n, int code)
 FAN_TEST(bad_tees_are_refused_and_close_their_source)
 {
     struct weir_outlet_opts bad[2] = {{0}, {.overflow = (enum weir_overflow)9}},
+                            impatient[2] = {{0}, {.patience = -1}},
                             reserved[2] = {{0}, {.reserved = {1}}};
     struct weir_type undroppable = thing_type();
     weir_chan *ints = weir_chan_new(WEIR_TYPE(int), 1);
@@ -454,6 +496,7 @@ FAN_TEST(bad_tees_are_refused_and_close_their_source)
     undroppable.clone = NULL;
     refused(weir_tee(feed(0, 1, 0), 2, bad, out), out, 2, -EINVAL);
     refused(weir_tee(feed(0, 1, 0), 2, reserved, out), out, 2, -EINVAL);
+    refused(weir_tee(feed(0, 1, 0), 2, impatient, out), out, 2, -EINVAL);
     refused(weir_tee(feed(0, 1, 0), 0, NULL, out), NULL, 0, -EINVAL);
     refused(weir_tee(feed(0, 1, 0), 2, NULL, NULL), NULL, 0, -EINVAL);
     refused(weir_tee(NULL, 2, NULL, out), out, 2, -EINVAL);
