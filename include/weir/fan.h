@@ -159,9 +159,11 @@ WEIR_API weir_stream *weir_stream_map(struct weir_type type,
                                       const struct weir_stream_map_opts *opts);
 
 /*
- * Takes s, also on failure.  Wakes a pull that waits.  0; -EEXIST; WEIR_EFULL;
- * WEIR_ETYPE; -ENOMEM; -EINVAL if m is no map; the code of a poisoned s.
- * Never parks but to close s on failure.
+ * Takes s, also on failure.  What it has to say wakes a pull that waits.  Its
+ * fiber belongs to the scope of the map; what s itself runs, to the one in
+ * which s was built.  0; -EEXIST; WEIR_EFULL; WEIR_ETYPE; -EPIPE after finish;
+ * -ECANCELED when the map's scope has ended; -ENOMEM; -EINVAL if m is no map;
+ * the code of a poisoned s.  Never parks but to close s on failure.
  */
 WEIR_API int weir_stream_map_insert(weir_stream *m, uint64_t key, weir_stream *s);
 

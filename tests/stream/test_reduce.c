@@ -252,6 +252,33 @@ FAN_TEST(bad_jobs_are_refused_and_close_their_source)
     return 0;
 }
 
+static int reduce_slowly(void *arg)
+{
+    weir_stream *s = weir_then(feed(0, 100, WEIR_MS(3)), to_run, NULL, run_type());
+    struct run out;
+
+    (void)arg;
+    return weir_par_reduce(&s, join_runs, NULL, 4, &out);
+}
+
+static int tally_slowly(void *arg)
+{
+    return tally(arg, feed(1, 200, WEIR_MS(1)), 4, 0);
+}
+
+FAN_TEST(a_deadline_cuts_a_reduction_and_nothing_is_lost)
+{
+    struct tally y = {{0}};
+
+    EQ(weir_within(WEIR_MS(50), reduce_slowly, NULL), -ETIMEDOUT);
+    at_once = 0;
+    EQ(weir_within(WEIR_MS(50), tally_slowly, &y), -ETIMEDOUT);
+    EQ(fan_age(), WEIR_MS(100));
+    EQ(feeds_open, 0);
+    EQ(fan.live, 0);
+    return 0;
+}
+
 /* --- every point ---------------------------------------------------------------------------- */
 
 static int reduced(void *arg)
