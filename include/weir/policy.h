@@ -26,6 +26,12 @@
  *
  * A call that was let through by a breaker and then waited is checked again
  * before it starts.  A deadline that has passed takes nothing: -ETIMEDOUT.
+ *
+ * Each layer has a mode, which may change at any time.  ENFORCE.  OBSERVE: it
+ * counts and remembers, but what it would have refused, delayed, cut or tried
+ * again goes on as if it were not there (weir_policy_counts tells).  OFF: as
+ * if it were not there.  WEIR_OBSERVED(RATE(.per_sec = 100)) is
+ * WEIR_RATE(.per_sec = 100) in the mode OBSERVE; WEIR_SWITCHED_OFF likewise.
  */
 #ifndef WEIR_POLICY_H
 #define WEIR_POLICY_H
@@ -56,9 +62,12 @@ enum weir_layer_kind {
     WEIR_LAYER_TIMEOUT
 };
 
+/* The numbers are those of enum weir_breaker_mode. */
+enum weir_mode { WEIR_ENFORCE = 0, WEIR_OBSERVE, WEIR_OFF };
+
 struct weir_policy_layer {
-    uint32_t kind;     /* enum weir_layer_kind */
-    uint32_t reserved; /* must be zero */
+    uint32_t kind; /* enum weir_layer_kind */
+    uint32_t mode; /* enum weir_mode; a breaker's .mode counts too */
     union {
         struct weir_retry_opts retry;
         struct weir_breaker_opts breaker;
@@ -77,6 +86,21 @@ struct weir_refusal {
     weir_span retry_after; /* when it may be otherwise; 0: not known */
 };
 
+/*
+ * What a layer has done since the stack was made.
+ *
+ *               passed          waited          refused           would_wait, would_refuse
+ *   RETRY       calls begun     retries         failures it       retries and failures, had
+ *                                               gave up on        it been asked
+ *   TIMEOUT     let through     --              attempts and      attempts and calls that took
+ *                                               calls it cut      longer
+ *   the others  let through     those of them   refused           let through, but would have
+ *                               that waited                       waited or been refused
+ */
+struct weir_layer_counts {
+    uint64_t passed, waited, refused, would_wait, would_refuse;
+};
+
 #ifndef __cplusplus
 #define WEIR_POLICY(...)                                                                           \
     weir_policy_new((const struct weir_policy_layer[]){__VA_ARGS__},                               \
@@ -84,24 +108,43 @@ struct weir_refusal {
                         sizeof(struct weir_policy_layer))
 #define WEIR_RETRY(...)                                                                            \
     {                                                                                              \
-        .kind = WEIR_LAYER_RETRY, .u = {.retry = {.reserved0 = 0, __VA_ARGS__} }                   \
+        WEIR__BODY_RETRY(__VA_ARGS__)                                                              \
     }
 #define WEIR_BREAKER(...)                                                                          \
     {                                                                                              \
-        .kind = WEIR_LAYER_BREAKER, .u = {.breaker = {.reserved0 = 0, __VA_ARGS__} }               \
+        WEIR__BODY_BREAKER(__VA_ARGS__)                                                            \
     }
 #define WEIR_RATE(...)                                                                             \
     {                                                                                              \
-        .kind = WEIR_LAYER_RATE, .u = {.rate = {.reserved = {0}, __VA_ARGS__} }                    \
+        WEIR__BODY_RATE(__VA_ARGS__)                                                               \
     }
 #define WEIR_BULKHEAD(...)                                                                         \
     {                                                                                              \
-        .kind = WEIR_LAYER_BULKHEAD, .u = {.bulkhead = {.reserved = {0}, __VA_ARGS__} }            \
+        WEIR__BODY_BULKHEAD(__VA_ARGS__)                                                           \
     }
 #define WEIR_TIMEOUT(...)                                                                          \
     {                                                                                              \
-        .kind = WEIR_LAYER_TIMEOUT, .u = {.timeout = {.reserved = {0}, __VA_ARGS__} }              \
+        WEIR__BODY_TIMEOUT(__VA_ARGS__)                                                            \
     }
+#define WEIR_OBSERVED(...)                                                                         \
+    {                                                                                              \
+        .mode = WEIR_OBSERVE, WEIR__BODY_##__VA_ARGS__                                             \
+    }
+#define WEIR_SWITCHED_OFF(...)                                                                     \
+    {                                                                                              \
+        .mode = WEIR_OFF, WEIR__BODY_##__VA_ARGS__                                                 \
+    }
+/* private: a layer without its braces */
+#define WEIR__BODY_RETRY(...)                                                                      \
+    .kind = WEIR_LAYER_RETRY, .u = {.retry = {.reserved0 = 0, __VA_ARGS__}}
+#define WEIR__BODY_BREAKER(...)                                                                    \
+    .kind = WEIR_LAYER_BREAKER, .u = {.breaker = {.reserved0 = 0, __VA_ARGS__}}
+#define WEIR__BODY_RATE(...)                                                                       \
+    .kind = WEIR_LAYER_RATE, .u = {.rate = {.reserved = {0}, __VA_ARGS__}}
+#define WEIR__BODY_BULKHEAD(...)                                                                   \
+    .kind = WEIR_LAYER_BULKHEAD, .u = {.bulkhead = {.reserved = {0}, __VA_ARGS__}}
+#define WEIR__BODY_TIMEOUT(...)                                                                    \
+    .kind = WEIR_LAYER_TIMEOUT, .u = {.timeout = {.reserved = {0}, __VA_ARGS__}}
 #endif
 
 /*
@@ -122,6 +165,25 @@ WEIR_API void weir_policy_seed(weir_policy *p, uint64_t seed);
 
 /* All rate layers stop until `until` (rate.h).  The number of rate layers, or negative. */
 WEIR_API int weir_policy_pause(weir_policy *p, weir_time until, weir_time now);
+
+/*
+ * The options of one layer from now on, or all its mode; layers count from 0.
+ * What the layer knows stays: attempts, windows, cells, permits, counts.  Calls
+ * that wait in it are looked at again; deadlines that calls have got stay.
+ * -EINVAL, and nothing changed, for options that weir_policy_new refuses, for
+ * another kind, and when there is no such layer.  Never parks.
+ */
+WEIR_API int weir_policy_reconfigure(weir_policy *p, uint32_t layer,
+                                     const struct weir_policy_layer *to, weir_time now);
+WEIR_API int weir_policy_set_mode(weir_policy *p, uint32_t layer, enum weir_mode mode);
+
+/* 0, or -EINVAL: no such layer. */
+WEIR_API int weir_policy_counts(weir_policy *p, uint32_t layer, struct weir_layer_counts *out);
+
+/* weir_breaker_force and weir_breaker_state of a breaker in the stack; -EINVAL: it is none. */
+WEIR_API int weir_policy_force(weir_policy *p, uint32_t layer, enum weir_breaker_state to,
+                               weir_time now);
+WEIR_API int weir_policy_breaker_state(weir_policy *p, uint32_t layer, weir_time now);
 
 /*
  * Writes the stack, what it can cost at worst and what looks wrong with it,

@@ -55,7 +55,7 @@ TEST(bad_stacks_are_poisoned_handles)
         WEIR_POLICY(WEIR_BREAKER(.probes = 99)),
         WEIR_POLICY(WEIR_TIMEOUT(.each = -1)),
         WEIR_POLICY({.kind = 9}),
-        WEIR_POLICY({.kind = WEIR_LAYER_TIMEOUT, .reserved = 1}),
+        WEIR_POLICY({.kind = WEIR_LAYER_TIMEOUT, .mode = 3}),
         WEIR_POLICY({0}),
         weir_policy_new(many, WEIR_POLICY_LAYERS + 1),
         weir_policy_new(NULL, 2),
