@@ -40,25 +40,24 @@ static int kind_retry_set(struct weir__plan_layer *l, const struct weir_policy_l
     return weir_retry_reconfigure(&l->u.retry, &from->u.retry);
 }
 
-/* Is there a retry with this budget among layers from .. to - 1? */
-static int kind_has_budget(const weir_policy *p, uint32_t from, uint32_t to,
-                           const struct weir_budget *b)
+/* Is the call in a retry with this budget, among layers from .. to - 1? */
+static int kind_in_budget(const struct weir__plan_run *r, uint32_t from, uint32_t to,
+                          const struct weir_budget *b)
 {
     for (uint32_t i = from; i < to; i++)
-        if (p->layer[i].kind == WEIR_LAYER_RETRY && p->layer[i].mode != WEIR_OFF &&
-            p->layer[i].u.retry.opts.budget == b)
+        if (r->slot[i].budget == b)
             return 1;
     return 0;
 }
 
-/* Is there one around layer i, in this stack or in a call around the whole of it? */
-static int kind_budget_outside(const weir_policy *p, const struct weir__plan_run *r, uint32_t i,
+/* Is it in one around layer i, in this stack or in a call around the whole of it? */
+static int kind_budget_outside(const struct weir__plan_run *r, uint32_t i,
                                const struct weir_budget *b)
 {
-    if (kind_has_budget(p, 0, i, b))
+    if (kind_in_budget(r, 0, i, b))
         return 1;
     for (r = r->outer; r; r = r->outer)
-        if (weir_policy_error(r->policy) == 0 && kind_has_budget(r->policy, 0, r->policy->n, b))
+        if (kind_in_budget(r, 0, r->pos, b))
             return 1;
     return 0;
 }
@@ -72,11 +71,12 @@ static int64_t kind_retry_take(weir_policy *p, struct weir__plan_run *r, uint32_
 
     (void)why;
     kind_lock(b);
-    if (b && kind_budget_outside(p, r, i, b))
+    if (b && kind_budget_outside(r, i, b))
         weir_retry_nest(rule, &s->u.retry);
     else
         weir_retry_begin(rule, &s->u.retry, now);
     kind_unlock(b);
+    s->budget = b;
     s->held = 1;
     return 0;
 }
@@ -123,7 +123,7 @@ static int64_t kind_retry_ended(weir_policy *p, struct weir__plan_run *r, uint32
     uint32_t inside = asked < r->pos ? asked : r->pos;
     int64_t wait;
 
-    out->counted = b && kind_has_budget(p, i + 1, inside, b);
+    out->counted = b && kind_in_budget(r, i + 1, inside, b);
     kind_lock(b);
     wait = weir_retry_next(&l->u.retry, state, out, now, r->deadline, &p->rng);
     kind_unlock(b);

@@ -141,7 +141,7 @@ static int64_t plan_observe(weir_policy *p, struct weir__plan_run *r, weir_time 
 {
     struct weir__plan_layer *l = &p->layer[r->pos];
     struct weir__plan_refused why;
-    uint32_t waited = r->waited;
+    bool waited = r->waited;
     int64_t wait = weir__plan_kind(l->kind)->take(p, r, r->pos, now, &why);
 
     l->counts.would_wait += wait > 0;
@@ -159,6 +159,7 @@ static int64_t plan_take(weir_policy *p, struct weir__plan_run *r, weir_time now
     int waits = r->phase == WEIR__PLAN_WAITING;
     int64_t wait = 0;
 
+    r->slot[r->pos].budget = NULL;
     if (waits && l->mode != WEIR_ENFORCE) { /* it was switched while the call stood in its row */
         plan_leave(p, r);
     } else if (kind->take && l->mode == WEIR_ENFORCE) {

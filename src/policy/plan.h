@@ -15,6 +15,7 @@
 #define WEIR__PLAN_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 
 #include <weir/policy.h>
 
@@ -36,7 +37,8 @@ struct weir__plan_slot {
         struct weir_rate_ticket rate;
         struct weir_retry_state retry;
     } u;
-    uint32_t held; /* the layer is taken, and must be given back */
+    uint32_t held;                    /* the layer is taken, and must be given back */
+    const struct weir_budget *budget; /* of the retry that the call has entered here */
 };
 
 struct weir__plan_run {
@@ -47,11 +49,12 @@ struct weir__plan_run {
     weir_time not_before, park_until;
     uint32_t attempt; /* attempts admitted so far */
     uint32_t pos;     /* the first layer not taken yet */
-    uint32_t phase, granted, waited, retrying;
-    uint32_t entered;               /* it was admitted once: the deadline is the stack's too */
-    uint32_t overtime;              /* timeouts have counted that it took too long */
-    uint32_t classifies;            /* the stack has a classify */
-    uint32_t giveup;                /* enum weir_giveup of the retry that spoke last */
+    uint32_t phase, retrying;
+    uint32_t giveup; /* enum weir_giveup of the retry that spoke last */
+    bool granted, waited;
+    bool entered;                   /* it was admitted once: the deadline is the stack's too */
+    bool overtime;                  /* timeouts have counted that it took too long */
+    bool classifies;                /* the stack has a classify */
     int last_result;                /* of the last attempt; 0 before */
     struct weir_retry_outcome hint; /* what the attempt said about itself: cls, retry_after */
     struct weir_retry_outcome out;  /* what the retry was asked about */
