@@ -199,4 +199,10 @@ struct weir__plan_bounds {
 };
 struct weir__plan_bounds weir__plan_worst(const weir_policy *p);
 
+/* Attempts a call in the long run, by the budgets; 0: they give no bound. */
+double weir__plan_long_run(const weir_policy *p);
+
+/* weir_policy_lint, under the lock. */
+int weir__plan_lint(const weir_policy *p);
+
 #endif
