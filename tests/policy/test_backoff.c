@@ -25,7 +25,7 @@ static struct weir_rng rng_of(uint64_t stream)
     return r;
 }
 
-TEST(levels_are_the_documented_ones)
+TEST(B2_levels_are_the_documented_ones)
 {
     static const struct {
         uint32_t grow, factor;
@@ -56,7 +56,7 @@ TEST(levels_are_the_documented_ones)
     }
 }
 
-TEST(no_attempt_number_overflows)
+TEST(B1_no_attempt_number_overflows)
 {
     static const uint64_t n[] = {1,  31, 32,         33,         62,         63,
                                  64, 65, 1ull << 31, 1ull << 32, 1ull << 63, UINT64_MAX};
@@ -72,7 +72,7 @@ TEST(no_attempt_number_overflows)
 }
 
 /* ∀ law, jitter, parameters: 1 <= d <= cap, within the documented band, level monotone. */
-TEST(every_draw_stays_in_its_band)
+TEST(B2_every_draw_stays_in_its_band)
 {
     for (int round = 0; round < 3000; round++) {
         weir_span base = 1 + (weir_span)(test_random() >> (1 + test_random() % 63)) / 2;
@@ -116,7 +116,7 @@ static int span_compare(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-TEST(at_the_cap_the_draws_still_differ)
+TEST(B3_at_the_cap_the_draws_still_differ)
 {
     static const uint32_t jitter[] = {WEIR_JITTER_FULL, WEIR_JITTER_EQUAL, WEIR_JITTER_PERCENT,
                                       WEIR_JITTER_DECORRELATED};
@@ -159,7 +159,7 @@ static void moments(uint32_t jitter, double *mean, double *variance)
     *variance = square / n - *mean * *mean;
 }
 
-TEST(moments_of_full_and_equal_jitter)
+TEST(B8_moments_of_full_and_equal_jitter)
 {
     double mean, variance;
 
@@ -170,7 +170,7 @@ TEST(moments_of_full_and_equal_jitter)
     LT(fabs(mean - 0.75), 0.003);
 }
 
-TEST(moments_of_decorrelated_jitter_are_those_of_the_published_law)
+TEST(B8_moments_of_decorrelated_jitter_are_those_of_the_published_law)
 {
     static const double expected[] = {10.0, 17.5, 28.75};
     struct weir_backoff b =
@@ -199,7 +199,7 @@ TEST(moments_of_decorrelated_jitter_are_those_of_the_published_law)
     LT(0, fell);
 }
 
-TEST(both_ends_of_each_band_are_reached)
+TEST(B6_both_ends_of_each_band_are_reached)
 {
     static const struct {
         uint32_t jitter, percent;
@@ -229,7 +229,7 @@ TEST(both_ends_of_each_band_are_reached)
     }
 }
 
-TEST(decorrelated_with_base_at_the_cap_is_always_the_cap)
+TEST(B5_decorrelated_with_base_at_the_cap_is_always_the_cap)
 {
     struct weir_backoff b =
         LAW(.base = WEIR_MS(5), .cap = WEIR_MS(5), .jitter = WEIR_JITTER_DECORRELATED);
@@ -240,7 +240,7 @@ TEST(decorrelated_with_base_at_the_cap_is_always_the_cap)
         EQ(weir_backoff_next(&b, &s, &rng), WEIR_MS(5));
 }
 
-TEST(bad_options_are_refused_and_the_law_is_the_default)
+TEST(B5_bad_options_are_refused_and_the_law_is_the_default)
 {
     static const struct weir_backoff_opts bad[] = {
         {.base = -1},     {.cap = -1},          {.base = 2, .cap = 1}, {.cap = 1},

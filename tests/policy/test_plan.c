@@ -45,7 +45,7 @@ TEST(an_empty_stack_lets_a_call_through)
     weir_policy_free(&p);
 }
 
-TEST(bad_stacks_are_poisoned_handles)
+TEST(P1_bad_stacks_are_poisoned_handles)
 {
     struct weir_policy_layer many[WEIR_POLICY_LAYERS + 1] = {{.kind = WEIR_LAYER_TIMEOUT}};
     weir_policy *bad[] = {
@@ -363,7 +363,7 @@ TEST(a_pause_holds_those_who_wait_and_those_who_come)
     weir_policy_free(&p);
 }
 
-TEST(nested_retries_multiply_and_a_shared_budget_bounds_them)
+TEST(D5_nested_retries_multiply_and_a_shared_budget_bounds_them)
 {
     struct weir_budget_opts o = {.ratio_milli = 100, .min_per_sec = WEIR_BUDGET_NONE};
 
@@ -516,7 +516,7 @@ static void live_a_while(weir_policy *p)
         OK(weir__list_empty(&p->layer[i].row) && p->layer[i].queued == 0);
 }
 
-TEST_WITH(whatever_happens_all_that_was_taken_comes_back, .timeout = 60)
+TEST_WITH(O3_whatever_happens_all_that_was_taken_comes_back, .timeout = 60)
 {
     for (int i = 0; i < 150; i++) {
         weir_policy *p = random_stack();
