@@ -283,7 +283,7 @@ static int64_t plan_delay(weir_policy *p, struct weir__plan_run *r, uint32_t i, 
     return wait;
 }
 
-/* Asks delay and tells on_retry.  The wait, or WEIR_RETRY_STOP: delay has ended it. */
+/* Asks delay and tells on_retry.  The wait, or WEIR_RETRY_STOP: one of them has ended it. */
 static int64_t plan_tell(weir_policy *p, struct weir__plan_run *r, int64_t wait, weir_time now)
 {
     while (r->retrying) {
@@ -298,12 +298,10 @@ static int64_t plan_tell(weir_policy *p, struct weir__plan_run *r, int64_t wait,
         want = o.delay ? o.delay(o.ctx, &r->event) : r->event.wait;
         if (want != r->event.wait)
             wait = plan_delay(p, r, i, want, now);
-        if (r->phase == WEIR__PLAN_FINISHED)
-            return WEIR_RETRY_STOP;
-        if (o.on_retry && !r->retrying)
+        if (o.on_retry && !r->retrying && r->phase != WEIR__PLAN_FINISHED)
             o.on_retry(o.ctx, &r->event);
     }
-    return wait;
+    return r->phase == WEIR__PLAN_FINISHED ? WEIR_RETRY_STOP : wait; /* they may have ended it */
 }
 
 /* The class of a result: what the attempt said, else the innermost classify, else the code. */
