@@ -452,7 +452,7 @@ static int kind_timeout_set(struct weir__plan_layer *l, const struct weir_policy
 void weir__plan_overtime(weir_policy *p, struct weir__plan_run *r, weir_time now, int over)
 {
     weir_span attempt = weir__sat_sub(now, r->attempt_start), all = weir__sat_sub(now, r->begun);
-    int running = r->phase == WEIR__PLAN_RUNNING;
+    int ended = !over && r->phase == WEIR__PLAN_RUNNING;
 
     for (uint32_t i = 0; i < p->n; i++) {
         struct weir__plan_layer *l = &p->layer[i];
@@ -461,7 +461,7 @@ void weir__plan_overtime(weir_policy *p, struct weir__plan_run *r, weir_time now
 
         if (l->kind != WEIR_LAYER_TIMEOUT || l->mode == WEIR_OFF)
             continue;
-        hits = running && o->each && attempt >= o->each;
+        hits = ended && o->each && attempt >= o->each;
         hits += over && !r->overtime && o->total && all >= o->total;
         if (l->mode == WEIR_OBSERVE)
             l->counts.would_refuse += hits;

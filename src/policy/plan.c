@@ -378,8 +378,10 @@ int64_t weir__plan_done(weir_policy *p, struct weir__plan_run *r, int result, we
     wait = plan_unwind(p, r, UINT32_MAX, &out, now);
     weir__plan_exit(p);
     *out_result = out.result;
-    if (r->retrying)
+    if (r->retrying) {
         wait = plan_tell(p, r, wait, now);
+        *out_result = r->out.result;
+    }
     return wait == WEIR_RETRY_STOP ? 0 : weir__max64(wait, 1);
 }
 

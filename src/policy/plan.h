@@ -166,7 +166,7 @@ int64_t weir__plan_done(weir_policy *p, struct weir__plan_run *r, int result, we
 /* Gives everything back; harmless after the end. */
 void weir__plan_abandon(weir_policy *p, struct weir__plan_run *r, weir_time now);
 
-/* The part of a call that is over for the timeouts: they count what took too long. */
+/* An attempt is over, or (over) the whole call: timeouts count what took too long. */
 void weir__plan_overtime(weir_policy *p, struct weir__plan_run *r, weir_time now, int over);
 
 /* Spins: what is done under a policy's lock is short and never parks. */
