@@ -144,14 +144,14 @@ static void against_model(struct weir_breaker_opts o, int events)
 
 TEST_WITH(E2_windows_agree_with_a_list, .timeout = 60)
 {
-    against_model((struct weir_breaker_opts){.failures = 4, .window = 7}, 100000);
+    against_model((struct weir_breaker_opts){.failures = 4, .window = 7}, 300000);
     against_model((struct weir_breaker_opts){.failures = 1, .window = 1}, 10000);
     against_model((struct weir_breaker_opts){.failures = 45, .window = 100}, 100000);
     against_model((struct weir_breaker_opts){.failures = 400, .window = 1024}, 20000);
     against_model((struct weir_breaker_opts){.window = 65, .percent = 45, .min_calls = 30}, 100000);
     against_model((struct weir_breaker_opts){.period = 1600, .percent = 50, .min_calls = 10},
-                  100000);
-    against_model((struct weir_breaker_opts){.period = 1601, .failures = 20}, 100000);
+                  300000);
+    against_model((struct weir_breaker_opts){.period = 1601, .failures = 20}, 300000);
     against_model((struct weir_breaker_opts){.period = 16, .percent = 100, .min_calls = 3}, 10000);
 }
 

@@ -530,3 +530,34 @@ TEST(a_run_is_small_enough_to_keep_thousands)
 {
     LE(sizeof(struct weir__plan_run), 1024);
 }
+
+TEST(E6_a_probe_that_an_inner_bulkhead_refuses_or_a_cancel_ends_gives_its_place_back)
+{
+    weir_policy *p =
+        WEIR_POLICY(WEIR_BREAKER(.failures = 1, .open = 100, .jitter = 1, .probes = 1),
+                    WEIR_BULKHEAD(.limit = 1, .max_wait = WEIR_NOWAIT));
+    struct weir__plan_run r;
+    int out;
+
+    weir__plan_begin(p, &r, T0, WEIR_NEVER);
+    EQ(admit(p, &r, T0), 0);
+    EQ(done(p, &r, -EIO, T0, &out), 0);
+    EQ(weir_bulkhead_take(&p->layer[1].u.bulkhead, 1), 0);
+    for (int i = 0; i < 5; i++) {
+        weir__plan_begin(p, &r, T0 + 100, WEIR_NEVER);
+        EQ(admit(p, &r, T0 + 100), WEIR_EFULL); /* each of the five was the one probe */
+        EQ(weir_breaker_state(&p->layer[0].u.breaker, T0 + 100), WEIR_BREAKER_HALF_OPEN);
+    }
+    EQ(weir_bulkhead_give(&p->layer[1].u.bulkhead, 1), 0);
+    for (int i = 0; i < 5; i++) {
+        weir__plan_begin(p, &r, T0 + 100, WEIR_NEVER);
+        EQ(admit(p, &r, T0 + 100), 0);
+        weir__plan_abandon(p, &r, T0 + 100);
+        EQ(weir_breaker_state(&p->layer[0].u.breaker, T0 + 100), WEIR_BREAKER_HALF_OPEN);
+    }
+    weir__plan_begin(p, &r, T0 + 100, WEIR_NEVER);
+    EQ(admit(p, &r, T0 + 100), 0);
+    EQ(done(p, &r, 0, T0 + 100, &out), 0);
+    EQ(weir_breaker_state(&p->layer[0].u.breaker, T0 + 100), WEIR_BREAKER_CLOSED);
+    weir_policy_free(&p);
+}
