@@ -190,10 +190,9 @@ int main(void)
     if (pid == 0)
         serve(listener);
     loop = epoll_create1(EPOLL_CLOEXEC);
-    policy =
-        WEIR_POLICY(WEIR_TIMEOUT(.total = WEIR_S(30)), WEIR_RETRY(.attempts = 4, .base = WEIR_MS(5)),
-                    WEIR_BREAKER(.failures = 50), WEIR_BULKHEAD(.limit = 4),
-                    WEIR_TIMEOUT(.each = WEIR_S(5)));
+    policy = WEIR_POLICY(
+        WEIR_TIMEOUT(.total = WEIR_S(30)), WEIR_RETRY(.attempts = 4, .base = WEIR_MS(5)),
+        WEIR_BREAKER(.failures = 50), WEIR_BULKHEAD(.limit = 4), WEIR_TIMEOUT(.each = WEIR_S(5)));
     if (pid < 0 || loop < 0 || weir_policy_error(policy) < 0)
         return 1;
     close(listener);

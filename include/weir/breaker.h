@@ -49,8 +49,8 @@ enum weir_breaker_mode {
 
 /* A change of state, as it has just happened. */
 struct weir_breaker_event {
-    uint32_t from, to;    /* enum weir_breaker_state */
-    uint32_t generation;  /* goes up by one a change (and skips 0 as it wraps) */
+    uint32_t from, to;     /* enum weir_breaker_state */
+    uint32_t generation;   /* goes up by one a change (and skips 0 as it wraps) */
     uint32_t calls, fails; /* in the window, or the row of failures, when it changed */
     weir_time at;
     weir_span open_for; /* to OPEN: for how long; else 0 */
@@ -66,19 +66,19 @@ enum weir_breaker_outcome { WEIR_BREAKER_OK = 0, WEIR_BREAKER_FAILED, WEIR_BREAK
  *     percent with either         that share of the calls, once there are min_calls
  */
 struct weir_breaker_opts {
-    uint32_t failures;    /* 0 means 5; not together with percent */
-    uint32_t window;      /* calls, 1 .. 1024, >= failures; 0: none */
-    uint32_t percent;     /* 1 .. 100; 0: `failures` decides */
-    uint32_t min_calls;   /* with percent; 0 means 20, or `window` if that is less */
-    uint32_t probes;      /* 1 .. 16; 0 means 3 */
-    uint32_t jitter;      /* percent, 0 .. 100; 0 means 10 */
-    uint32_t mode;        /* enum weir_breaker_mode */
-    uint32_t reserved0;   /* must be zero */
-    weir_span period;     /* at least 16 ns; 0: none.  Not together with window */
-    weir_span slow;       /* a call that takes this long is a failure; 0: none is */
-    weir_span open;       /* 0 means 30 s */
-    weir_span open_max;   /* >= open; 0 means 10 x open */
-    weir_span lease;      /* how long a probe may take; 0 means open */
+    uint32_t failures;  /* 0 means 5; not together with percent */
+    uint32_t window;    /* calls, 1 .. 1024, >= failures; 0: none */
+    uint32_t percent;   /* 1 .. 100; 0: `failures` decides */
+    uint32_t min_calls; /* with percent; 0 means 20, or `window` if that is less */
+    uint32_t probes;    /* 1 .. 16; 0 means 3 */
+    uint32_t jitter;    /* percent, 0 .. 100; 0 means 10 */
+    uint32_t mode;      /* enum weir_breaker_mode */
+    uint32_t reserved0; /* must be zero */
+    weir_span period;   /* at least 16 ns; 0: none.  Not together with window */
+    weir_span slow;     /* a call that takes this long is a failure; 0: none is */
+    weir_span open;     /* 0 means 30 s */
+    weir_span open_max; /* >= open; 0 means 10 x open */
+    weir_span lease;    /* how long a probe may take; 0 means open */
     /*
      * After each change of state, once, in their order.  It may call back into
      * the breaker.  In a stack it runs without the stack's lock, one at a time.

@@ -139,8 +139,7 @@ struct weir_layer_counts {
     .kind = WEIR_LAYER_RETRY, .u = {.retry = {.reserved0 = 0, __VA_ARGS__}}
 #define WEIR__BODY_BREAKER(...)                                                                    \
     .kind = WEIR_LAYER_BREAKER, .u = {.breaker = {.reserved0 = 0, __VA_ARGS__}}
-#define WEIR__BODY_RATE(...)                                                                       \
-    .kind = WEIR_LAYER_RATE, .u = {.rate = {.reserved = {0}, __VA_ARGS__}}
+#define WEIR__BODY_RATE(...) .kind = WEIR_LAYER_RATE, .u = {.rate = {.reserved = {0}, __VA_ARGS__}}
 #define WEIR__BODY_BULKHEAD(...)                                                                   \
     .kind = WEIR_LAYER_BULKHEAD, .u = {.bulkhead = {.reserved = {0}, __VA_ARGS__}}
 #define WEIR__BODY_TIMEOUT(...)                                                                    \
@@ -197,22 +196,22 @@ WEIR_API int weir_policy_explain(const weir_policy *p, char *buf, size_t n);
 
 /* What weir_policy_explain warns of. */
 enum weir_lint {
-    WEIR_LINT_NO_EACH = 1 << 0,          /* one hung attempt uses up the whole call */
-    WEIR_LINT_NESTED_RETRIES = 1 << 1,   /* attempts multiply, and no budget bounds them */
-    WEIR_LINT_BUDGETS_DIFFER = 1 << 2,   /* nested retries do not share one budget */
-    WEIR_LINT_BULKHEAD_HELD = 1 << 3,    /* a permit is held during backoff */
-    WEIR_LINT_RATE_OUTSIDE = 1 << 4,     /* the rate counts calls, not attempts */
-    WEIR_LINT_BREAKER_OUTSIDE = 1 << 5,  /* so does the breaker */
-    WEIR_LINT_NEVER_ENDS = 1 << 6,       /* attempts without limit, and no total */
-    WEIR_LINT_TOTAL_SHORT = 1 << 7,      /* the total cannot fit its attempts */
-    WEIR_LINT_EACH_OUTSIDE = 1 << 8,     /* .each stands where .total is meant */
-    WEIR_LINT_NO_JITTER = 1 << 9,        /* who failed together comes back together */
-    WEIR_LINT_NO_BACKOFF = 1 << 10,      /* no wait at all between attempts */
-    WEIR_LINT_MIN_ATTEMPT = 1 << 11,     /* an attempt needs more time than it gets */
-    WEIR_LINT_RETRIES_FULL = 1 << 12,    /* a full bulkhead is asked again and again */
-    WEIR_LINT_LEASE = 1 << 13,           /* a probe may take longer than its lease */
-    WEIR_LINT_SLOW = 1 << 14,            /* no call lives to be slow */
-    WEIR_LINT_ROW = 1 << 15              /* a row waits longer than the call may take */
+    WEIR_LINT_NO_EACH = 1 << 0,         /* one hung attempt uses up the whole call */
+    WEIR_LINT_NESTED_RETRIES = 1 << 1,  /* attempts multiply, and no budget bounds them */
+    WEIR_LINT_BUDGETS_DIFFER = 1 << 2,  /* nested retries do not share one budget */
+    WEIR_LINT_BULKHEAD_HELD = 1 << 3,   /* a permit is held during backoff */
+    WEIR_LINT_RATE_OUTSIDE = 1 << 4,    /* the rate counts calls, not attempts */
+    WEIR_LINT_BREAKER_OUTSIDE = 1 << 5, /* so does the breaker */
+    WEIR_LINT_NEVER_ENDS = 1 << 6,      /* attempts without limit, and no total */
+    WEIR_LINT_TOTAL_SHORT = 1 << 7,     /* the total cannot fit its attempts */
+    WEIR_LINT_EACH_OUTSIDE = 1 << 8,    /* .each stands where .total is meant */
+    WEIR_LINT_NO_JITTER = 1 << 9,       /* who failed together comes back together */
+    WEIR_LINT_NO_BACKOFF = 1 << 10,     /* no wait at all between attempts */
+    WEIR_LINT_MIN_ATTEMPT = 1 << 11,    /* an attempt needs more time than it gets */
+    WEIR_LINT_RETRIES_FULL = 1 << 12,   /* a full bulkhead is asked again and again */
+    WEIR_LINT_LEASE = 1 << 13,          /* a probe may take longer than its lease */
+    WEIR_LINT_SLOW = 1 << 14,           /* no call lives to be slow */
+    WEIR_LINT_ROW = 1 << 15             /* a row waits longer than the call may take */
 };
 
 /* The WEIR_LINT bits of a stack: 0, nothing looks wrong; or negative.  Never parks. */

@@ -83,8 +83,8 @@ struct weir_retry_opts {
      */
     weir_span (*delay)(void *ctx, const struct weir_retry_event *e);
     void (*on_retry)(void *ctx, const struct weir_retry_event *e);
-    void *ctx; /* borrowed, for all three */
-    uint32_t reserved[2];                                          /* must be zero */
+    void *ctx;            /* borrowed, for all three */
+    uint32_t reserved[2]; /* must be zero */
 };
 
 /* A rule; only read after init (but for its budget). */

@@ -116,22 +116,21 @@ int weir_budget_reconfigure(struct weir_budget *b, const struct weir_budget_opts
 {
     static const struct weir_budget_opts defaults;
     weir_span width = b->width;
-    int64_t most = b->most, *slice;
+    int64_t most = b->most;
 
     opts = opts ? opts : &defaults;
     if (budget_check(opts) < 0 || opts->form != b->form)
         return -EINVAL;
-    slice = budget_slice(b, now);
+    budget_slice(b, now);
     budget_configure(b, opts);
     if (budget_bucket(b->form)) {
-        b->balance = (int64_t)weir__mul_div((uint64_t)b->balance, (uint64_t)b->most,
-                                            (uint64_t)most);
+        b->balance =
+            (int64_t)weir__mul_div((uint64_t)b->balance, (uint64_t)b->most, (uint64_t)most);
     } else if (b->width != width) { /* all of it is as if it had just come in */
         for (int i = 0; i < WEIR_BUDGET_SLICES; i++)
             b->slice[i] = 0;
         b->tick = b->last / b->width;
-        slice = &b->slice[b->tick % WEIR_BUDGET_SLICES];
-        *slice = b->balance;
+        b->slice[b->tick % WEIR_BUDGET_SLICES] = b->balance;
     }
     return 0;
 }

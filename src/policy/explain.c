@@ -144,8 +144,8 @@ static void explain_as_timeout(struct explain_text *t, const struct weir__plan_l
 
 /* One line a kind, without its end. */
 static void (*const explain_kinds[])(struct explain_text *, const struct weir__plan_layer *) = {
-    [WEIR_LAYER_RETRY] = explain_as_retry,       [WEIR_LAYER_BREAKER] = explain_as_breaker,
-    [WEIR_LAYER_RATE] = explain_as_rate,         [WEIR_LAYER_BULKHEAD] = explain_as_bulkhead,
+    [WEIR_LAYER_RETRY] = explain_as_retry,     [WEIR_LAYER_BREAKER] = explain_as_breaker,
+    [WEIR_LAYER_RATE] = explain_as_rate,       [WEIR_LAYER_BULKHEAD] = explain_as_bulkhead,
     [WEIR_LAYER_TIMEOUT] = explain_as_timeout,
 };
 
@@ -196,8 +196,7 @@ static void explain_warn(struct explain_text *t, const weir_policy *p)
             explain_add(t, "warning: %s\n", explain_lints[i].text);
     if (!(bits & WEIR_LINT_TOTAL_SHORT))
         return;
-    explain_add(t, "warning: the total timeout cannot fit its attempts: %" PRIu64 " of ",
-                attempts);
+    explain_add(t, "warning: the total timeout cannot fit its attempts: %" PRIu64 " of ", attempts);
     explain_span(t, p->each);
     explain_add(t, " take ");
     explain_span(t, weir__sat_mul(p->each, (int64_t)attempts));

@@ -227,13 +227,13 @@ static enum weir_breaker_outcome kind_breaker_verdict(uint32_t cls)
 static void kind_breaker_give(weir_policy *p, struct weir__plan_run *r, uint32_t i, uint32_t cls,
                               weir_time now)
 {
-    weir_breaker_done(&p->layer[i].u.breaker, &r->slot[i].u.breaker, kind_breaker_verdict(cls),
-                      now, &p->rng);
+    weir_breaker_done(&p->layer[i].u.breaker, &r->slot[i].u.breaker, kind_breaker_verdict(cls), now,
+                      &p->rng);
 }
 
 /* It may have opened since. */
-static int kind_breaker_recheck(weir_policy *p, struct weir__plan_run *r, uint32_t i,
-                                weir_time now, struct weir__plan_refused *why)
+static int kind_breaker_recheck(weir_policy *p, struct weir__plan_run *r, uint32_t i, weir_time now,
+                                struct weir__plan_refused *why)
 {
     struct weir_breaker *b = &p->layer[i].u.breaker;
     struct weir__plan_slot *s = &r->slot[i];

@@ -81,9 +81,8 @@ static int lint_breaker(const weir_policy *p, const struct weir_breaker_opts *o)
 
 static int lint_row(const weir_policy *p, weir_span max_wait)
 {
-    return p->total != WEIR_NEVER && max_wait != WEIR_NOWAIT && max_wait >= p->total
-               ? WEIR_LINT_ROW
-               : 0;
+    return p->total != WEIR_NEVER && max_wait != WEIR_NOWAIT && max_wait >= p->total ? WEIR_LINT_ROW
+                                                                                     : 0;
 }
 
 static int lint_time(const weir_policy *p)

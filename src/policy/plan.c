@@ -124,9 +124,8 @@ weir_time weir__plan_latest(const weir_policy *p, const struct weir__plan_run *r
 static int64_t plan_refuse(weir_policy *p, struct weir__plan_run *r,
                            const struct weir__plan_refused *why, weir_time now)
 {
-    struct weir_retry_outcome out = {.result = why->code,
-                                     .cls = WEIR_CLASS_REJECTED_LOCAL,
-                                     .retry_after = why->retry_after};
+    struct weir_retry_outcome out = {
+        .result = why->code, .cls = WEIR_CLASS_REJECTED_LOCAL, .retry_after = why->retry_after};
     int64_t wait;
 
     r->refusal = (struct weir_refusal){why->code, why->layer, p->layer[why->layer].kind,
@@ -361,9 +360,8 @@ int64_t weir__plan_admit(weir_policy *p, struct weir__plan_run *r, weir_time now
 int64_t weir__plan_done(weir_policy *p, struct weir__plan_run *r, int result, weir_time now,
                         int *out_result)
 {
-    struct weir_retry_outcome out = {.result = result,
-                                     .retry_after = r->hint.retry_after,
-                                     .pushback = r->hint.pushback};
+    struct weir_retry_outcome out = {
+        .result = result, .retry_after = r->hint.retry_after, .pushback = r->hint.pushback};
     int64_t wait;
 
     *out_result = result;

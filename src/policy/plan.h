@@ -118,8 +118,7 @@ struct weir__plan_kind {
     int (*recheck)(weir_policy *p, struct weir__plan_run *r, uint32_t i, weir_time now,
                    struct weir__plan_refused *why);
     /* Gives back what is held; `cls` is how what the layer guarded has ended. */
-    void (*give)(weir_policy *p, struct weir__plan_run *r, uint32_t i, uint32_t cls,
-                 weir_time now);
+    void (*give)(weir_policy *p, struct weir__plan_run *r, uint32_t i, uint32_t cls, weir_time now);
     /* May change what it came to.  Positive: go on from here then.  WEIR_RETRY_STOP: outwards. */
     int64_t (*ended)(weir_policy *p, struct weir__plan_run *r, uint32_t i, uint32_t asked,
                      struct weir_retry_outcome *out, weir_time now);

@@ -23,7 +23,7 @@ static int policy_layer_check(const struct weir_policy_layer *from)
 static uint32_t policy_mode(const struct weir_policy_layer *from)
 {
     return from->mode == WEIR_ENFORCE && from->kind == WEIR_LAYER_BREAKER ? from->u.breaker.mode
-                                                                           : from->mode;
+                                                                          : from->mode;
 }
 
 static int policy_layer_init(struct weir_policy *p, uint32_t i,

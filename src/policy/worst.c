@@ -98,8 +98,10 @@ static void worst_layer(struct worst *w, const struct weir__plan_layer *l)
         worst_row(w, l->u.rate.max_wait);
         if (l->u.rate.max_wait == 0) /* it refuses only for the deadline */
             break;
-        *mine = (struct worst_refusal){
-            0, weir__sat_add(weir__max64(l->u.rate.max_wait, 0), l->u.rate.step + (l->u.rate.step_part > 0)), 1};
+        *mine = (struct worst_refusal){0,
+                                       weir__sat_add(weir__max64(l->u.rate.max_wait, 0),
+                                                     l->u.rate.step + (l->u.rate.step_part > 0)),
+                                       1};
         w->n++;
         break;
     case WEIR_LAYER_BULKHEAD:
@@ -108,8 +110,8 @@ static void worst_layer(struct worst *w, const struct weir__plan_layer *l)
         w->n++;
         break;
     case WEIR_LAYER_BREAKER: /* it looks again after a wait in a row inside it */
-        *mine = (struct worst_refusal){w->waits ? w->start : 0,
-                                       weir__max64(o->open_max, o->lease), 1};
+        *mine =
+            (struct worst_refusal){w->waits ? w->start : 0, weir__max64(o->open_max, o->lease), 1};
         w->n++;
         break;
     default:

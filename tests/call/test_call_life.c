@@ -314,9 +314,9 @@ SIM_TEST(I3_one_deadline_spans_queue_backoff_and_attempts_and_inner_calls)
     weir_time start = weir_now();
     int r;
 
-    x.inner = WEIR_POLICY(WEIR_RETRY(.attempts = 8, .base = WEIR_MS(10), .cap = WEIR_MS(10), STEADY),
-                          WEIR_RATE(.count = 1, .period = WEIR_MS(25)),
-                          WEIR_TIMEOUT(.each = WEIR_MS(50)));
+    x.inner = WEIR_POLICY(
+        WEIR_RETRY(.attempts = 8, .base = WEIR_MS(10), .cap = WEIR_MS(10), STEADY),
+        WEIR_RATE(.count = 1, .period = WEIR_MS(25)), WEIR_TIMEOUT(.each = WEIR_MS(50)));
     r = weir_call(outer, remain_outer, &x);
     LE(weir_now() - start, WEIR_MS(100));
     EQ(x.outer, start + WEIR_MS(100));

@@ -296,9 +296,9 @@ TEST(B5_no_law_ever_draws_zero_but_none)
 TEST(B7_each_law_draws_the_same_waits_from_a_seed_on_every_machine)
 {
     static const weir_span golden[5][4] = {
-        {40893809, 63537198, 160588521, 515160434}, /* full */
-        {70446904, 131768599, 280294260, 657580217}, /* equal */
-        {96357523, 185414879, 384235408, 846064173}, /* percent */
+        {40893809, 63537198, 160588521, 515160434},   /* full */
+        {70446904, 131768599, 280294260, 657580217},  /* equal */
+        {96357523, 185414879, 384235408, 846064173},  /* percent */
         {100000000, 200000000, 400000000, 800000000}, /* none */
         {181787616, 241485537, 350701408, 713108031}, /* decorrelated */
     };
@@ -332,8 +332,7 @@ TEST(B7_the_waits_of_two_clients_of_one_seed_are_not_correlated)
 
 TEST(B9_decorrelated_goes_down_too_and_a_fresh_state_starts_over)
 {
-    struct weir_backoff b =
-        LAW(.base = 5, .cap = 2000, .jitter = WEIR_JITTER_DECORRELATED);
+    struct weir_backoff b = LAW(.base = 5, .cap = 2000, .jitter = WEIR_JITTER_DECORRELATED);
     struct weir_backoff_state s = {0, 0, 0};
     struct weir_rng rng = rng_of(9);
     weir_span last = 0;

@@ -237,10 +237,9 @@ TEST(E11_each_change_is_told_once_and_in_order)
     struct heard h = {NULL, {{0}}, 0, 0};
     struct weir_breaker b = BREAKER(.failures = 2, .open = WEIR_S(1), .probes = 1, .jitter = 1,
                                     .on_change = hear, .ctx = &h);
-    static const uint32_t chain[] = {WEIR_BREAKER_CLOSED,      WEIR_BREAKER_OPEN,
-                                     WEIR_BREAKER_HALF_OPEN,   WEIR_BREAKER_OPEN,
-                                     WEIR_BREAKER_HALF_OPEN,   WEIR_BREAKER_CLOSED,
-                                     WEIR_BREAKER_FORCED_OPEN, WEIR_BREAKER_CLOSED};
+    static const uint32_t chain[] = {
+        WEIR_BREAKER_CLOSED,    WEIR_BREAKER_OPEN,   WEIR_BREAKER_HALF_OPEN,   WEIR_BREAKER_OPEN,
+        WEIR_BREAKER_HALF_OPEN, WEIR_BREAKER_CLOSED, WEIR_BREAKER_FORCED_OPEN, WEIR_BREAKER_CLOSED};
     weir_time now = T0;
 
     fail(&b, 2, now);
@@ -421,15 +420,24 @@ TEST(E10_off_lets_all_through_and_knows_nothing)
 TEST(P1_a_reconfigured_breaker_refuses_what_init_refuses)
 {
     static const struct weir_breaker_opts bad[] = {
-        {.window = 1025},      {.probes = 17},
-        {.percent = 101},      {.jitter = 101},
-        {.mode = 3},           {.reserved0 = 1},
-        {.reserved = {0, 1}},  {.window = 5, .period = 16},
-        {.period = 15},        {.open = -1},
-        {.open_max = 1},       {.lease = INT64_MIN},
-        {.slow = -1},          {.window = 3, .failures = 4},
-        {.percent = 5},        {.min_calls = 3},
-        {.window = UINT32_MAX}, {.failures = 3, .window = 9, .percent = 10},
+        {.window = 1025},
+        {.probes = 17},
+        {.percent = 101},
+        {.jitter = 101},
+        {.mode = 3},
+        {.reserved0 = 1},
+        {.reserved = {0, 1}},
+        {.window = 5, .period = 16},
+        {.period = 15},
+        {.open = -1},
+        {.open_max = 1},
+        {.lease = INT64_MIN},
+        {.slow = -1},
+        {.window = 3, .failures = 4},
+        {.percent = 5},
+        {.min_calls = 3},
+        {.window = UINT32_MAX},
+        {.failures = 3, .window = 9, .percent = 10},
     };
     struct weir_breaker b = BREAKER(.failures = 3), before;
 

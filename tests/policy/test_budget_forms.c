@@ -270,8 +270,10 @@ TEST(D5_calls_within_calls_that_share_one_budget_amplify_by_its_ratio_not_by_a_p
 
     for (int shared = 0; shared < 2; shared++) {
         for (size_t f = 0; f < 2; f++) {
-            struct weir_budget_opts o = {.form = forms[f], .ratio_milli = 100,
-                                         .min_per_sec = WEIR_BUDGET_NONE, .ttl = WEIR_S(1000)};
+            struct weir_budget_opts o = {.form = forms[f],
+                                         .ratio_milli = 100,
+                                         .min_per_sec = WEIR_BUDGET_NONE,
+                                         .ttl = WEIR_S(1000)};
             struct weir_budget b[DEPTH];
             weir_policy *stacks[DEPTH];
             uint64_t calls = 0, n = 3000;
@@ -297,7 +299,8 @@ TEST(D5_calls_within_calls_that_share_one_budget_amplify_by_its_ratio_not_by_a_p
 
 TEST(D4_one_account_serves_two_stacks_and_refusing_one_leaves_the_other_alone)
 {
-    struct weir_budget b = BUDGET(.ratio_milli = WEIR_BUDGET_NONE, .min_per_sec = 1, .ttl = WEIR_S(2));
+    struct weir_budget b =
+        BUDGET(.ratio_milli = WEIR_BUDGET_NONE, .min_per_sec = 1, .ttl = WEIR_S(2));
     weir_policy *p[2];
     struct weir_pass c[2];
     struct weir_retry_outcome out = {.result = -EIO};

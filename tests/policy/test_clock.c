@@ -125,9 +125,9 @@ TEST(A2_a_call_that_slept_through_its_deadline_is_late_and_takes_nothing)
 /* Every policy at every instant there is: UBSan looks on. */
 TEST(A3_any_instant_is_defined)
 {
-    static const weir_time at[] = {INT64_MIN, INT64_MIN + 1, -1,           0,        1,
-                                   T0,        INT64_MAX - 1, INT64_MAX,    INT64_MIN, 0,
-                                   INT64_MAX, T0,            T0 - WEIR_S(2)};
+    static const weir_time at[] = {INT64_MIN,     INT64_MIN + 1, -1,        0, 1,         T0,
+                                   INT64_MAX - 1, INT64_MAX,     INT64_MIN, 0, INT64_MAX, T0,
+                                   T0 - WEIR_S(2)};
     struct weir_breaker_opts o = {.failures = 1, .period = 16, .slow = 5, .open_max = INT64_MAX};
     weir_policy *p = WEIR_POLICY(WEIR_TIMEOUT(.total = INT64_MAX - 1), WEIR_RETRY(.base = 5),
                                  WEIR_BREAKER(.failures = 1), WEIR_TIMEOUT(.each = INT64_MAX - 1));

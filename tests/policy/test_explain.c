@@ -126,10 +126,8 @@ TEST(O2_each_known_mistake_is_found_alone)
     EQ(lint(WEIR_POLICY(WEIR_RETRY(.retry_on = WEIR_CLASS_BIT(WEIR_CLASS_REJECTED_LOCAL)),
                         WEIR_BULKHEAD(.limit = 1), EACH)),
        WEIR_LINT_RETRIES_FULL);
-    EQ(lint(WEIR_POLICY(WEIR_RETRY(), WEIR_BREAKER(.lease = WEIR_MS(999)), EACH)),
-       WEIR_LINT_LEASE);
-    EQ(lint(WEIR_POLICY(WEIR_RETRY(), WEIR_BREAKER(.slow = WEIR_S(1) + 1), EACH)),
-       WEIR_LINT_SLOW);
+    EQ(lint(WEIR_POLICY(WEIR_RETRY(), WEIR_BREAKER(.lease = WEIR_MS(999)), EACH)), WEIR_LINT_LEASE);
+    EQ(lint(WEIR_POLICY(WEIR_RETRY(), WEIR_BREAKER(.slow = WEIR_S(1) + 1), EACH)), WEIR_LINT_SLOW);
     EQ(lint(WEIR_POLICY(WEIR_TIMEOUT(.total = WEIR_S(9)), WEIR_RETRY(),
                         WEIR_RATE(.per_sec = 1, .max_wait = WEIR_S(9)), EACH)),
        WEIR_LINT_ROW);
@@ -145,7 +143,8 @@ TEST(O2_one_budget_makes_nested_retries_right_and_two_do_not)
     EQ(lint(WEIR_POLICY(WEIR_RETRY(.budget = &a), WEIR_RETRY(.budget = &b), EACH)),
        WEIR_LINT_BUDGETS_DIFFER);
     EQ(lint(WEIR_POLICY(WEIR_RETRY(.budget = &a), WEIR_RETRY(), EACH)), WEIR_LINT_BUDGETS_DIFFER);
-    EQ(lint(WEIR_POLICY(WEIR_RETRY(), WEIR_RETRY(.attempts = 1), EACH)), 0); /* multiplies nothing */
+    EQ(lint(WEIR_POLICY(WEIR_RETRY(), WEIR_RETRY(.attempts = 1), EACH)),
+       0); /* multiplies nothing */
     EQ(lint(WEIR_POLICY(WEIR_RETRY(), WEIR_OBSERVED(RETRY()), EACH)), 0);
 }
 

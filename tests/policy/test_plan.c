@@ -533,9 +533,8 @@ TEST(a_run_is_small_enough_to_keep_thousands)
 
 TEST(E6_a_probe_that_an_inner_bulkhead_refuses_or_a_cancel_ends_gives_its_place_back)
 {
-    weir_policy *p =
-        WEIR_POLICY(WEIR_BREAKER(.failures = 1, .open = 100, .jitter = 1, .probes = 1),
-                    WEIR_BULKHEAD(.limit = 1, .max_wait = WEIR_NOWAIT));
+    weir_policy *p = WEIR_POLICY(WEIR_BREAKER(.failures = 1, .open = 100, .jitter = 1, .probes = 1),
+                                 WEIR_BULKHEAD(.limit = 1, .max_wait = WEIR_NOWAIT));
     struct weir__plan_run r;
     int out;
 

@@ -233,10 +233,9 @@ TEST(C10_a_delay_of_the_users_may_be_anything)
     for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
         struct told t = {.answer = row[i].answer};
         struct weir_budget b;
-        weir_policy *p = WEIR_POLICY(
-            WEIR_TIMEOUT(.total = 1000), WEIR_BULKHEAD(.limit = 1),
-            WEIR_RETRY(.base = 100, STEADY, .budget = &b, .delay = answer, .on_retry = tell,
-                       .ctx = &t));
+        weir_policy *p = WEIR_POLICY(WEIR_TIMEOUT(.total = 1000), WEIR_BULKHEAD(.limit = 1),
+                                     WEIR_RETRY(.base = 100, STEADY, .budget = &b, .delay = answer,
+                                                .on_retry = tell, .ctx = &t));
         struct weir_pass c;
         int64_t wait;
         int result;
@@ -304,8 +303,8 @@ TEST(C10_a_delay_that_gives_up_leaves_the_retry_outside_its_say)
 TEST(C7_giving_up_in_the_backoff_refunds_once_and_holds_nothing)
 {
     struct weir_budget b;
-    weir_policy *p = WEIR_POLICY(WEIR_BULKHEAD(.limit = 1), WEIR_RETRY(.budget = &b),
-                                 WEIR_BULKHEAD(.limit = 1));
+    weir_policy *p =
+        WEIR_POLICY(WEIR_BULKHEAD(.limit = 1), WEIR_RETRY(.budget = &b), WEIR_BULKHEAD(.limit = 1));
     struct weir_pass c;
     uint64_t left;
     int result;
@@ -331,7 +330,8 @@ TEST(C7_giving_up_in_the_backoff_refunds_once_and_holds_nothing)
 
 TEST(C9_a_paid_attempt_that_is_refused_stays_paid_until_it_is_made_or_given_up)
 {
-    struct weir_budget_opts o = {.ratio_milli = WEIR_BUDGET_NONE, .min_per_sec = 1, .ttl = WEIR_S(1)};
+    struct weir_budget_opts o = {
+        .ratio_milli = WEIR_BUDGET_NONE, .min_per_sec = 1, .ttl = WEIR_S(1)};
     struct weir_budget b;
     weir_policy *p = WEIR_POLICY(WEIR_RETRY(.attempts = 9, .base = 10, STEADY, .budget = &b),
                                  WEIR_BREAKER(.failures = 1, .open = 1000, .jitter = 1));
@@ -374,9 +374,9 @@ TEST(C11_a_success_starts_everything_over)
 
 TEST(C12_a_late_answer_of_a_timed_out_attempt_is_dropped)
 {
-    weir_policy *p = WEIR_POLICY(WEIR_RETRY(.attempts = 3, .base = 100, STEADY),
-                                 WEIR_BREAKER(.failures = 2), WEIR_BULKHEAD(.limit = 1),
-                                 WEIR_TIMEOUT(.each = 50));
+    weir_policy *p =
+        WEIR_POLICY(WEIR_RETRY(.attempts = 3, .base = 100, STEADY), WEIR_BREAKER(.failures = 2),
+                    WEIR_BULKHEAD(.limit = 1), WEIR_TIMEOUT(.each = 50));
     struct weir_retry_outcome late = {.result = 1}, bad = {.result = -EIO, .counted = 1};
     struct weir_pass c;
     int result = 77;

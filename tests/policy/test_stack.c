@@ -101,10 +101,10 @@ TEST(an_observed_retry_spends_nothing_of_a_budget)
 
 TEST(off_is_as_if_the_layer_were_not_there)
 {
-    weir_policy *p = WEIR_POLICY(
-        WEIR_SWITCHED_OFF(TIMEOUT(.total = 1, .each = 1)), WEIR_SWITCHED_OFF(RETRY()),
-        WEIR_SWITCHED_OFF(BREAKER(.failures = 1)), WEIR_SWITCHED_OFF(RATE(.per_sec = 1)),
-        WEIR_SWITCHED_OFF(BULKHEAD(.limit = 1)));
+    weir_policy *p =
+        WEIR_POLICY(WEIR_SWITCHED_OFF(TIMEOUT(.total = 1, .each = 1)), WEIR_SWITCHED_OFF(RETRY()),
+                    WEIR_SWITCHED_OFF(BREAKER(.failures = 1)),
+                    WEIR_SWITCHED_OFF(RATE(.per_sec = 1)), WEIR_SWITCHED_OFF(BULKHEAD(.limit = 1)));
     struct weir_pass c[2];
     int result;
 
@@ -123,10 +123,10 @@ TEST(off_is_as_if_the_layer_were_not_there)
 
 TEST(each_layer_counts_what_it_did)
 {
-    weir_policy *p = WEIR_POLICY(WEIR_RETRY(.attempts = 3, .base = 10, STEADY),
-                                 WEIR_RATE(.count = 1, .period = 100, .max_wait = 100),
-                                 WEIR_BULKHEAD(.limit = 1, .max_wait = WEIR_NOWAIT),
-                                 WEIR_TIMEOUT(.each = 50));
+    weir_policy *p =
+        WEIR_POLICY(WEIR_RETRY(.attempts = 3, .base = 10, STEADY),
+                    WEIR_RATE(.count = 1, .period = 100, .max_wait = 100),
+                    WEIR_BULKHEAD(.limit = 1, .max_wait = WEIR_NOWAIT), WEIR_TIMEOUT(.each = 50));
     struct weir_pass c;
     weir_time now = T0;
     int64_t wait;
@@ -245,7 +245,7 @@ TEST(other_options_of_each_layer_hold_at_once_and_keep_what_it_knows)
     EQ(end(&c, -EIO, T0, &result), 100);
     EQ(weir_pass_enter(&c, T0 + 100), 0);
     EQ(weir_pass_deadline(&c), T0 + 600);
-    EQ(end(&c, -EIO, T0 + 100, &result), 0); /* the second of now two */
+    EQ(end(&c, -EIO, T0 + 100, &result), 0);                          /* the second of now two */
     EQ(weir_policy_breaker_state(p, 2, T0 + 100), WEIR_BREAKER_OPEN); /* and of now two */
     EQ(weir_policy_force(p, 2, WEIR_BREAKER_CLOSED, T0 + 100), 0);
     LE(weir_rate_left(&p->layer[3].u.rate, T0 + 100), 8); /* two cells are used */
@@ -258,8 +258,8 @@ TEST(P1_what_cannot_be_reconfigured_says_so_and_changes_nothing)
     weir_policy *p = WEIR_POLICY(WEIR_RETRY(), WEIR_BREAKER(), WEIR_RATE(.per_sec = 5),
                                  WEIR_BULKHEAD(.limit = 2), WEIR_TIMEOUT(.each = 5));
     struct weir_policy_layer bad[] = {
-        WEIR_RETRY(.base = -1),      WEIR_BREAKER(.percent = 101), WEIR_RATE(.burst = 5),
-        WEIR_BULKHEAD(.limit = 0),   WEIR_TIMEOUT(.total = -1),    {.kind = 99},
+        WEIR_RETRY(.base = -1),    WEIR_BREAKER(.percent = 101), WEIR_RATE(.burst = 5),
+        WEIR_BULKHEAD(.limit = 0), WEIR_TIMEOUT(.total = -1),    {.kind = 99},
         {.kind = WEIR_LAYER_NONE},
     };
     weir_policy *poison = WEIR_POLICY(WEIR_RATE());
@@ -279,7 +279,7 @@ TEST(P1_what_cannot_be_reconfigured_says_so_and_changes_nothing)
     EQ(weir_policy_reconfigure(poison, 0, &bad[0], T0), -EINVAL);
     EQ(weir_policy_set_mode(p, 5, WEIR_OFF), -EINVAL);
     EQ(weir_policy_set_mode(p, 0, (enum weir_mode)3), -EINVAL);
-    EQ(weir_policy_set_mode(p, 0, (enum weir_mode)-1), -EINVAL);
+    EQ(weir_policy_set_mode(p, 0, (enum weir_mode) - 1), -EINVAL);
     EQ(weir_policy_set_mode(NULL, 0, WEIR_OFF), -EINVAL);
     EQ(weir_policy_force(p, 0, WEIR_BREAKER_CLOSED, T0), -EINVAL);
     EQ(weir_policy_force(p, 1, WEIR_BREAKER_OPEN, T0), -EINVAL);
@@ -354,9 +354,9 @@ TEST(I5_a_deadline_that_has_passed_takes_no_permit_no_cell_no_budget_and_no_coun
 TEST(P2_nothing_is_allocated_after_init)
 {
     struct weir_budget b;
-    weir_policy *p =
-        WEIR_POLICY(WEIR_TIMEOUT(.total = WEIR_S(1)), WEIR_RETRY(.budget = &b),
-                    WEIR_BREAKER(.failures = 3), WEIR_RATE(.per_sec = 10), WEIR_BULKHEAD(.limit = 2));
+    weir_policy *p = WEIR_POLICY(WEIR_TIMEOUT(.total = WEIR_S(1)), WEIR_RETRY(.budget = &b),
+                                 WEIR_BREAKER(.failures = 3), WEIR_RATE(.per_sec = 10),
+                                 WEIR_BULKHEAD(.limit = 2));
     struct weir_policy_layer to = WEIR_BULKHEAD(.limit = 3);
     size_t before = mallinfo2().uordblks;
     static char text[4096];
@@ -431,7 +431,7 @@ TEST(P5_children_draw_other_waits_than_their_parent_and_each_other)
 
         LT(0, a);
         LT(0, b);
-        NE(a, b); /* of 10^9 */
+        NE(a, b);               /* of 10^9 */
         weir_policy_seed(p, 7); /* what was asked for is kept */
         a = wait_of_child(p, 0);
         EQ(wait_of_child(p, 0), a);
@@ -466,9 +466,9 @@ TEST(P6_a_copy_of_the_state_goes_on_exactly_as_the_original)
             for (int c = 0; c < copies; c++) {
                 struct weir_budget_token paid;
                 if (weir_breaker_take(&b[c], now, &t[c]) == 0)
-                    LE(0, weir_breaker_done(&b[c], &t[c],
-                                            (enum weir_breaker_outcome)(what >> 32) % 2, now + 3,
-                                            &rng[c]));
+                    LE(0,
+                       weir_breaker_done(&b[c], &t[c], (enum weir_breaker_outcome)(what >> 32) % 2,
+                                         now + 3, &rng[c]));
                 weir_budget_deposit(&u[c], now);
                 (void)!weir_budget_take(&u[c], now, &paid);
             }
@@ -537,8 +537,7 @@ static void step_one(struct life *l, int i)
         weir__plan_abandon(l->p, r, l->now);
         l->active[i] = 0;
     } else if (r->phase == WEIR__PLAN_RUNNING) {
-        l->active[i] =
-            weir__plan_done(l->p, r, results[test_random() % 6], l->now, &out) > 0;
+        l->active[i] = weir__plan_done(l->p, r, results[test_random() % 6], l->now, &out) > 0;
     } else {
         int64_t w = weir__plan_admit(l->p, r, l->now);
         l->active[i] = w >= 0;

@@ -193,8 +193,7 @@ static void *turn_knobs(void *arg)
     weir_policy *p = arg;
     struct weir_policy_layer to[] = {WEIR_RETRY(.base = 5, .budget = &budget, .attempts = 2),
                                      WEIR_BREAKER(.failures = 3, .open = 9),
-                                     WEIR_RATE(.count = 1, .period = 3),
-                                     WEIR_BULKHEAD(.limit = 2)};
+                                     WEIR_RATE(.count = 1, .period = 3), WEIR_BULKHEAD(.limit = 2)};
     struct weir_layer_counts counts;
     char text[2000];
 

@@ -155,7 +155,8 @@ TEST_WITH(O1_the_worst_case_of_twenty_stacks_is_what_the_worst_run_takes, .timeo
     EXACT(WEIR_RETRY(.attempts = 3, .grow = WEIR_GROW_FIBONACCI, .base = 7, STEADY), EACH(1));
     EXACT(WEIR_RETRY(.attempts = 2, .base = 70, STEADY),
           WEIR_RETRY(.attempts = 3, .base = 10, .grow = WEIR_GROW_LINEAR, STEADY), EACH(9));
-    EXACT(WEIR_RETRY(.attempts = 2, .base = 5, STEADY), WEIR_RETRY(.attempts = 2, .base = 9, STEADY),
+    EXACT(WEIR_RETRY(.attempts = 2, .base = 5, STEADY),
+          WEIR_RETRY(.attempts = 2, .base = 9, STEADY),
           WEIR_RETRY(.attempts = 2, .base = 3, STEADY), EACH(8));
     EXACT(WEIR_TIMEOUT(.total = 300), WEIR_RETRY(.attempts = 4, .base = 10, STEADY), EACH(100));
     EXACT(WEIR_TIMEOUT(.total = 500));
@@ -168,12 +169,13 @@ TEST_WITH(O1_the_worst_case_of_twenty_stacks_is_what_the_worst_run_takes, .timeo
     EXACT(WEIR_OBSERVED(RETRY(.attempts = 7)), WEIR_RETRY(.attempts = 2, .base = 9, STEADY),
           WEIR_SWITCHED_OFF(BULKHEAD(.limit = 1)), EACH(8));
     NEARLY(WEIR_RETRY(.attempts = 3, .base = 100, .jitter = WEIR_JITTER_FULL), EACH(50));
-    NEARLY(WEIR_RETRY(.attempts = 3, .base = 10, STEADY), WEIR_BREAKER(.open = 500, .open_max = 700),
-           EACH(20));
+    NEARLY(WEIR_RETRY(.attempts = 3, .base = 10, STEADY),
+           WEIR_BREAKER(.open = 500, .open_max = 700), EACH(20));
     NEARLY(WEIR_RETRY(.attempts = 3, .base = 10, STEADY),
            WEIR_RATE(.count = 1, .period = 100, .max_wait = 500), EACH(20));
-    NEARLY(WEIR_RETRY(.attempts = 3, .base = 10, STEADY), WEIR_BREAKER(.open = 500, .open_max = 700),
-           WEIR_BULKHEAD(.limit = 1, .max_wait = 200), EACH(20));
+    NEARLY(WEIR_RETRY(.attempts = 3, .base = 10, STEADY),
+           WEIR_BREAKER(.open = 500, .open_max = 700), WEIR_BULKHEAD(.limit = 1, .max_wait = 200),
+           EACH(20));
     NEARLY(WEIR_RETRY(.attempts = 2, .base = 10, STEADY, .retry_after_cap = 50),
            WEIR_BREAKER(.open = 500), WEIR_RETRY(.attempts = 2, .base = 5, STEADY),
            WEIR_RATE(.count = 1, .period = 10, .max_wait = WEIR_NOWAIT), EACH(3));
