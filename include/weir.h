@@ -18,6 +18,7 @@
 #include <weir/rate.h>
 #include <weir/bulkhead.h>
 #include <weir/policy.h>
+#include <weir/pass.h>
 #include <weir/call.h>
 #include <weir/stream.h>
 #include <weir/fan.h>

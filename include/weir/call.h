@@ -4,7 +4,8 @@
  * The stack (policy.h) decides when an attempt starts, how long it may take
  * and whether there is another.  Waiting parks the fiber.  The deadlines of
  * the fiber's own scopes and limits count too: a backoff that could not end
- * before them is not begun.
+ * before them is not begun.  A call made inside an attempt of another is part
+ * of it: a retry budget that both have hears of one first try.
  */
 #ifndef WEIR_CALL_H
 #define WEIR_CALL_H
@@ -53,6 +54,14 @@ WEIR_API struct weir_try weir_try_info(void);
  * -EINVAL; -ENOENT in no attempt.  Never parks.
  */
 WEIR_API int weir_try_hint(enum weir_class cls, weir_span retry_after);
+
+/*
+ * What the other side orders, should this attempt fail: to be tried again in
+ * exactly `wait` (0 too), with the backoff starting over; negative: not at
+ * all.  Attempts, deadline, class and budget still have their say.  0; -ENOENT
+ * in no attempt.  Never parks.
+ */
+WEIR_API int weir_try_pushback(weir_span wait);
 
 WEIR_END
 #endif

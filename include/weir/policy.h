@@ -26,6 +26,12 @@
  *
  * A call that was let through by a breaker and then waited is checked again
  * before it starts.  A deadline that has passed takes nothing: -ETIMEDOUT.
+ *
+ * Each layer has a mode, which may change at any time.  ENFORCE.  OBSERVE: it
+ * counts and remembers, but what it would have refused, delayed, cut or tried
+ * again goes on as if it were not there (weir_policy_counts tells).  OFF: as
+ * if it were not there.  WEIR_OBSERVED(RATE(.per_sec = 100)) is
+ * WEIR_RATE(.per_sec = 100) in the mode OBSERVE; WEIR_SWITCHED_OFF likewise.
  */
 #ifndef WEIR_POLICY_H
 #define WEIR_POLICY_H
@@ -56,9 +62,12 @@ enum weir_layer_kind {
     WEIR_LAYER_TIMEOUT
 };
 
+/* The numbers are those of enum weir_breaker_mode. */
+enum weir_mode { WEIR_ENFORCE = 0, WEIR_OBSERVE, WEIR_OFF };
+
 struct weir_policy_layer {
-    uint32_t kind;     /* enum weir_layer_kind */
-    uint32_t reserved; /* must be zero */
+    uint32_t kind; /* enum weir_layer_kind */
+    uint32_t mode; /* enum weir_mode; a breaker's .mode counts too */
     union {
         struct weir_retry_opts retry;
         struct weir_breaker_opts breaker;
@@ -77,6 +86,21 @@ struct weir_refusal {
     weir_span retry_after; /* when it may be otherwise; 0: not known */
 };
 
+/*
+ * What a layer has done since the stack was made.
+ *
+ *               passed          waited          refused           would_wait, would_refuse
+ *   RETRY       calls begun     retries         failures it       retries and failures, had
+ *                                               gave up on        it been asked
+ *   TIMEOUT     let through     --              attempts and      attempts and calls that took
+ *                                               calls it cut      longer
+ *   the others  let through     those of them   refused           let through, but would have
+ *                               that waited                       waited or been refused
+ */
+struct weir_layer_counts {
+    uint64_t passed, waited, refused, would_wait, would_refuse;
+};
+
 #ifndef __cplusplus
 #define WEIR_POLICY(...)                                                                           \
     weir_policy_new((const struct weir_policy_layer[]){__VA_ARGS__},                               \
@@ -84,24 +108,42 @@ struct weir_refusal {
                         sizeof(struct weir_policy_layer))
 #define WEIR_RETRY(...)                                                                            \
     {                                                                                              \
-        .kind = WEIR_LAYER_RETRY, .u = {.retry = {.reserved0 = 0, __VA_ARGS__} }                   \
+        WEIR__BODY_RETRY(__VA_ARGS__)                                                              \
     }
 #define WEIR_BREAKER(...)                                                                          \
     {                                                                                              \
-        .kind = WEIR_LAYER_BREAKER, .u = {.breaker = {.reserved0 = 0, __VA_ARGS__} }               \
+        WEIR__BODY_BREAKER(__VA_ARGS__)                                                            \
     }
 #define WEIR_RATE(...)                                                                             \
     {                                                                                              \
-        .kind = WEIR_LAYER_RATE, .u = {.rate = {.reserved = {0}, __VA_ARGS__} }                    \
+        WEIR__BODY_RATE(__VA_ARGS__)                                                               \
     }
 #define WEIR_BULKHEAD(...)                                                                         \
     {                                                                                              \
-        .kind = WEIR_LAYER_BULKHEAD, .u = {.bulkhead = {.reserved = {0}, __VA_ARGS__} }            \
+        WEIR__BODY_BULKHEAD(__VA_ARGS__)                                                           \
     }
 #define WEIR_TIMEOUT(...)                                                                          \
     {                                                                                              \
-        .kind = WEIR_LAYER_TIMEOUT, .u = {.timeout = {.reserved = {0}, __VA_ARGS__} }              \
+        WEIR__BODY_TIMEOUT(__VA_ARGS__)                                                            \
     }
+#define WEIR_OBSERVED(...)                                                                         \
+    {                                                                                              \
+        .mode = WEIR_OBSERVE, WEIR__BODY_##__VA_ARGS__                                             \
+    }
+#define WEIR_SWITCHED_OFF(...)                                                                     \
+    {                                                                                              \
+        .mode = WEIR_OFF, WEIR__BODY_##__VA_ARGS__                                                 \
+    }
+/* private: a layer without its braces */
+#define WEIR__BODY_RETRY(...)                                                                      \
+    .kind = WEIR_LAYER_RETRY, .u = {.retry = {.reserved0 = 0, __VA_ARGS__}}
+#define WEIR__BODY_BREAKER(...)                                                                    \
+    .kind = WEIR_LAYER_BREAKER, .u = {.breaker = {.reserved0 = 0, __VA_ARGS__}}
+#define WEIR__BODY_RATE(...) .kind = WEIR_LAYER_RATE, .u = {.rate = {.reserved = {0}, __VA_ARGS__}}
+#define WEIR__BODY_BULKHEAD(...)                                                                   \
+    .kind = WEIR_LAYER_BULKHEAD, .u = {.bulkhead = {.reserved = {0}, __VA_ARGS__}}
+#define WEIR__BODY_TIMEOUT(...)                                                                    \
+    .kind = WEIR_LAYER_TIMEOUT, .u = {.timeout = {.reserved = {0}, __VA_ARGS__}}
 #endif
 
 /*
@@ -124,11 +166,56 @@ WEIR_API void weir_policy_seed(weir_policy *p, uint64_t seed);
 WEIR_API int weir_policy_pause(weir_policy *p, weir_time until, weir_time now);
 
 /*
+ * The options of one layer from now on, or all its mode; layers count from 0.
+ * What the layer knows stays: attempts, windows, cells, permits, counts.  Calls
+ * that wait in it are looked at again; deadlines that calls have got stay.
+ * -EINVAL, and nothing changed, for options that weir_policy_new refuses, for
+ * another kind, and when there is no such layer.  Never parks.
+ */
+WEIR_API int weir_policy_reconfigure(weir_policy *p, uint32_t layer,
+                                     const struct weir_policy_layer *to, weir_time now);
+WEIR_API int weir_policy_set_mode(weir_policy *p, uint32_t layer, enum weir_mode mode);
+
+/* 0, or -EINVAL: no such layer. */
+WEIR_API int weir_policy_counts(weir_policy *p, uint32_t layer, struct weir_layer_counts *out);
+
+/* weir_breaker_force and weir_breaker_state of a breaker in the stack; -EINVAL: it is none. */
+WEIR_API int weir_policy_force(weir_policy *p, uint32_t layer, enum weir_breaker_state to,
+                               weir_time now);
+WEIR_API int weir_policy_breaker_state(weir_policy *p, uint32_t layer, weir_time now);
+
+/*
  * Writes the stack, what it can cost at worst and what looks wrong with it,
  * as lines of text; n bytes at most with the final 0.  How long the whole text
  * is (as snprintf), or negative.
+ *
+ * The worst case is exact for what the stack itself does: some run takes it.
+ * A Retry-After of the other side, a pause and a `delay` come on top.
  */
 WEIR_API int weir_policy_explain(const weir_policy *p, char *buf, size_t n);
+
+/* What weir_policy_explain warns of. */
+enum weir_lint {
+    WEIR_LINT_NO_EACH = 1 << 0,         /* one hung attempt uses up the whole call */
+    WEIR_LINT_NESTED_RETRIES = 1 << 1,  /* attempts multiply, and no budget bounds them */
+    WEIR_LINT_BUDGETS_DIFFER = 1 << 2,  /* nested retries do not share one budget */
+    WEIR_LINT_BULKHEAD_HELD = 1 << 3,   /* a permit is held during backoff */
+    WEIR_LINT_RATE_OUTSIDE = 1 << 4,    /* the rate counts calls, not attempts */
+    WEIR_LINT_BREAKER_OUTSIDE = 1 << 5, /* so does the breaker */
+    WEIR_LINT_NEVER_ENDS = 1 << 6,      /* attempts without limit, and no total */
+    WEIR_LINT_TOTAL_SHORT = 1 << 7,     /* the total cannot fit its attempts */
+    WEIR_LINT_EACH_OUTSIDE = 1 << 8,    /* .each stands where .total is meant */
+    WEIR_LINT_NO_JITTER = 1 << 9,       /* who failed together comes back together */
+    WEIR_LINT_NO_BACKOFF = 1 << 10,     /* no wait at all between attempts */
+    WEIR_LINT_MIN_ATTEMPT = 1 << 11,    /* an attempt needs more time than it gets */
+    WEIR_LINT_RETRIES_FULL = 1 << 12,   /* a full bulkhead is asked again and again */
+    WEIR_LINT_LEASE = 1 << 13,          /* a probe may take longer than its lease */
+    WEIR_LINT_SLOW = 1 << 14,           /* no call lives to be slow */
+    WEIR_LINT_ROW = 1 << 15             /* a row waits longer than the call may take */
+};
+
+/* The WEIR_LINT bits of a stack: 0, nothing looks wrong; or negative.  Never parks. */
+WEIR_API int weir_policy_lint(weir_policy *p);
 
 WEIR_END
 #endif

@@ -12,7 +12,11 @@
  *
  * A Retry-After is a floor: the wait is the longer of the backoff and of
  * Retry-After plus up to a quarter of it, drawn at random, so that those who
- * were told the same time do not come at the same time.
+ * were told the same time do not come at the same time.  A pushback (gRPC's) is
+ * an order instead: exactly that wait, and the backoff starts over; or no retry.
+ *
+ * The state keeps the last error that was not a refusal of our own, whatever
+ * came after it.
  */
 #ifndef WEIR_RETRY_H
 #define WEIR_RETRY_H
@@ -49,6 +53,13 @@ struct weir_retry_event {
     weir_span wait; /* before the next */
 };
 
+/* What an answer of the other side says of a retry. */
+enum weir_pushback {
+    WEIR_PUSHBACK_NONE = 0,
+    WEIR_PUSHBACK_WAIT, /* exactly retry_after, 0 too, and the backoff starts over */
+    WEIR_PUSHBACK_STOP  /* no retry */
+};
+
 #define WEIR_RETRY_AFTER_IGNORE ((weir_span)-1)
 
 struct weir_retry_opts {
@@ -65,9 +76,15 @@ struct weir_retry_opts {
     weir_span retry_after_cap;  /* a longer Retry-After is cut to it; 0: never; _IGNORE */
     struct weir_budget *budget; /* borrowed and shared; NULL: none */
     int (*classify)(void *ctx, int result); /* an enum weir_class; AUTO: by the code */
-    void (*on_retry)(void *ctx, const struct weir_retry_event *e); /* before each wait */
-    void *ctx;                                                     /* borrowed, for both */
-    uint32_t reserved[2];                                          /* must be zero */
+    /*
+     * In a stack: before each wait, outside its locks.  `delay` says what the
+     * wait shall be instead: negative gives up, one that cannot end before the
+     * deadline gives up at once.  Then on_retry is told.
+     */
+    weir_span (*delay)(void *ctx, const struct weir_retry_event *e);
+    void (*on_retry)(void *ctx, const struct weir_retry_event *e);
+    void *ctx;            /* borrowed, for all three */
+    uint32_t reserved[2]; /* must be zero */
 };
 
 /* A rule; only read after init (but for its budget). */
@@ -82,7 +99,9 @@ enum weir_giveup {
     WEIR_GIVEUP_CLASS,    /* failures of this class are not retried */
     WEIR_GIVEUP_ATTEMPTS,
     WEIR_GIVEUP_DEADLINE,
-    WEIR_GIVEUP_BUDGET
+    WEIR_GIVEUP_BUDGET,
+    WEIR_GIVEUP_PUSHBACK, /* the other side said so */
+    WEIR_GIVEUP_CALLBACK  /* `delay` said so */
 };
 
 /* One operation.  All zero is the start, and the start of the next. */
@@ -91,6 +110,9 @@ struct weir_retry_state {
     struct weir_budget_token paid; /* for the attempt being waited for */
     uint32_t failed;               /* attempts that failed so far */
     uint32_t giveup;               /* enum weir_giveup, why the last answer was to stop */
+    int last_error;                /* the last failure that was not a local refusal; 0: none */
+    uint32_t last_class;           /* enum weir_class of it */
+    uint32_t nested;               /* 1: weir_retry_nest */
 };
 
 /* What one attempt ended with. */
@@ -98,6 +120,8 @@ struct weir_retry_outcome {
     int result;
     uint32_t cls;          /* enum weir_class; AUTO asks `classify`, then the code */
     weir_span retry_after; /* what the other side asked for; 0: nothing */
+    uint32_t pushback;     /* enum weir_pushback */
+    uint32_t counted;      /* 1: the budget has heard of this result, from a retry inside */
 };
 
 #define WEIR_RETRY_STOP ((int64_t)INT64_MIN)
@@ -110,13 +134,27 @@ WEIR_API void weir_retry_begin(const struct weir_retry *r, struct weir_retry_sta
                                weir_time now);
 
 /*
+ * The same for an operation inside another whose retry has the same budget:
+ * the budget hears of the other's first try and success, not of this one's.
+ */
+WEIR_API void weir_retry_nest(const struct weir_retry *r, struct weir_retry_state *state);
+
+/*
  * An attempt has ended: the nanoseconds to wait before the next one, or
- * WEIR_RETRY_STOP with the reason in state->giveup.  on_retry is not called:
- * that is the driver's, outside its locks.  Never parks.
+ * WEIR_RETRY_STOP with the reason in state->giveup; after STOP the state is
+ * ready for the next operation's begin.  `delay` and on_retry are not called:
+ * they are the driver's.  Never parks.
  */
 WEIR_API int64_t weir_retry_next(const struct weir_retry *r, struct weir_retry_state *state,
                                  const struct weir_retry_outcome *outcome, weir_time now,
                                  weir_time deadline, struct weir_rng *rng);
+
+/*
+ * Other options from now on, for operations under way too; attempts made and
+ * waits drawn stay.  The budget is not touched, but may be another.  0, or
+ * -EINVAL and nothing changed.
+ */
+WEIR_API int weir_retry_reconfigure(struct weir_retry *r, const struct weir_retry_opts *opts);
 
 /* The wait was cut short and the attempt will not be made: gives the budget back, once. */
 WEIR_API void weir_retry_abandon(const struct weir_retry *r, struct weir_retry_state *state,

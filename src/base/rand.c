@@ -7,14 +7,18 @@
  */
 #include "base/rand.h"
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/auxv.h>
+#include <unistd.h>
 
 #include "base/arith.h"
 
 static _Atomic uint64_t rand_seed_base;
 static _Atomic uint64_t rand_seed_count;
+static _Atomic uint32_t rand_seed_forks, rand_seed_fixed;
+static pthread_once_t rand_seed_once = PTHREAD_ONCE_INIT;
 
 static uint64_t rand_mix(uint64_t z)
 {
@@ -81,10 +85,31 @@ static uint64_t rand_process_seed(void)
     return seed | 1;
 }
 
+/* In a child: other seeds from here on, unless they were set. */
+static void rand_forked(void)
+{
+    uint64_t base = atomic_load(&rand_seed_base);
+
+    atomic_fetch_add(&rand_seed_forks, 1);
+    if (base && !atomic_load(&rand_seed_fixed))
+        atomic_store(&rand_seed_base, rand_mix(base ^ rand_mix((uint64_t)getpid())) | 1);
+}
+
+static void rand_watch_forks(void)
+{
+    pthread_atfork(NULL, NULL, rand_forked);
+}
+
+uint32_t weir__seed_forks(void)
+{
+    return atomic_load(&rand_seed_forks);
+}
+
 uint64_t weir__seed_next(void)
 {
     uint64_t base = atomic_load(&rand_seed_base), none = 0;
 
+    pthread_once(&rand_seed_once, rand_watch_forks);
     if (base == 0) {
         base = rand_process_seed();
         if (!atomic_compare_exchange_strong(&rand_seed_base, &none, base))
@@ -95,6 +120,7 @@ uint64_t weir__seed_next(void)
 
 void weir__seed_set(uint64_t seed)
 {
+    atomic_store(&rand_seed_fixed, 1);
     atomic_store(&rand_seed_base, rand_mix(seed) | 1);
     atomic_store(&rand_seed_count, 0);
 }

@@ -3,7 +3,8 @@
  *
  * Each call of weir__seed_next gives another seed.  After weir__seed_set(s)
  * the seeds are a function of s and of the order of the calls, which is what a
- * simulation needs; before, they differ from process to process.
+ * simulation needs; before, they differ from process to process, those of a
+ * child from its parent's too.
  */
 #ifndef WEIR_BASE_RAND_H
 #define WEIR_BASE_RAND_H
@@ -12,5 +13,8 @@
 
 uint64_t weir__seed_next(void);
 void weir__seed_set(uint64_t seed);
+
+/* How often the process and its forebears have forked since the first seed: what to compare. */
+uint32_t weir__seed_forks(void);
 
 #endif

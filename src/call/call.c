@@ -115,6 +115,7 @@ int weir_call_run(weir_policy *p, int (*fn)(void *), void *arg, struct weir_call
     weir__plan_begin(p, &c.run, weir_now(), outer);
     c.run.wake = call_wake;
     c.run.wake_ctx = &c.event;
+    c.run.outer = me ? weir__fiber_slot_get(WEIR__SLOT_TRY) : NULL;
     weir_event_init(&c.event);
     if (r == 0)
         r = !fn ? -EINVAL : !me ? WEIR_ENOFIBER : me->node->why ? -ECANCELED : 0;
@@ -153,5 +154,17 @@ int weir_try_hint(enum weir_class cls, weir_span retry_after)
         return -ENOENT;
     r->hint.cls = cls;
     r->hint.retry_after = retry_after;
+    r->hint.pushback = WEIR_PUSHBACK_NONE;
+    return 0;
+}
+
+int weir_try_pushback(weir_span wait)
+{
+    struct weir__plan_run *r = weir__self() ? weir__fiber_slot_get(WEIR__SLOT_TRY) : NULL;
+
+    if (!r)
+        return -ENOENT;
+    r->hint.retry_after = weir__max64(wait, 0);
+    r->hint.pushback = wait < 0 ? WEIR_PUSHBACK_STOP : WEIR_PUSHBACK_WAIT;
     return 0;
 }

@@ -2,8 +2,9 @@
  * breaker.c -- the states of include/weir/breaker.h.
  *
  * One door for changes of state: breaker_enter, which clears the window and
- * the probes and starts a generation.  Generation 0 belongs to calls that are
- * admitted but never counted.
+ * the probes and starts a generation.  Each public function makes at most one
+ * change, and tells of it last, when the breaker is whole again.  Generation 0
+ * belongs to calls that are admitted but never counted.
  */
 #include <weir/breaker.h>
 
@@ -11,6 +12,7 @@
 #include <string.h>
 
 #include "base/arith.h"
+#include "policy/steady.h"
 
 enum { BREAKER_FAILURES = 5, BREAKER_CALLS = 20, BREAKER_PROBES = 3, BREAKER_JITTER = 10 };
 
@@ -67,15 +69,39 @@ int weir_breaker_init(struct weir_breaker *b, const struct weir_breaker_opts *op
 
 static weir_time breaker_clock(struct weir_breaker *b, weir_time now)
 {
-    b->last = weir__max64(b->last, now);
+    b->last = weir__steady(b->last, &b->shift, now);
     return b->last;
+}
+
+/* The same for those who only look. */
+static weir_time breaker_look(const struct weir_breaker *b, weir_time now)
+{
+    weir_span shift = b->shift;
+    return weir__steady(b->last, &shift, now);
+}
+
+/* Tells of the change made since `generation`, if there was one; on a copy, for b may go on. */
+static void breaker_tell(const struct weir_breaker *b, uint32_t generation)
+{
+    struct weir_breaker_event e = b->change;
+
+    if (b->opts.on_change && b->generation != generation)
+        b->opts.on_change(b->opts.ctx, &e);
 }
 
 static void breaker_enter(struct weir_breaker *b, enum weir_breaker_state to, weir_time now)
 {
+    int row = !b->opts.window && !b->opts.period;
+
+    b->generation += b->generation == UINT32_MAX ? 2 : 1;
+    b->change = (struct weir_breaker_event){.from = b->state,
+                                            .to = to,
+                                            .generation = b->generation,
+                                            .calls = row ? b->streak : b->calls,
+                                            .fails = row ? b->streak : b->fails,
+                                            .at = now};
     b->state = to;
     b->since = now;
-    b->generation += b->generation == UINT32_MAX ? 2 : 1;
     b->streak = b->calls = b->fails = b->head = b->probes_ok = 0;
     memset(b->bits, 0, sizeof b->bits);
     memset(b->bucket, 0, sizeof b->bucket);
@@ -98,6 +124,7 @@ static void breaker_open(struct weir_breaker *b, int again, weir_time now, struc
     breaker_enter(b, WEIR_BREAKER_OPEN, now);
     b->open_for = weir__max64(span, 1);
     b->until = weir__sat_add(now, b->open_for);
+    b->change.open_for = b->open_for;
     b->counts.opened++;
 }
 
@@ -146,7 +173,7 @@ int64_t weir_breaker_take(struct weir_breaker *b, weir_time now,
                           struct weir_breaker_token *out_token)
 {
     static const struct weir_breaker_token none;
-    uint32_t slot = WEIR_BREAKER_PROBES;
+    uint32_t slot = WEIR_BREAKER_PROBES, generation = b->generation;
     int64_t r;
     int counted;
 
@@ -160,7 +187,7 @@ int64_t weir_breaker_take(struct weir_breaker *b, weir_time now,
     }
     if (r != 0) {
         b->counts.refused++;
-        return r;
+        return r; /* nothing has changed: what changes is let through */
     }
     b->counts.admitted++;
     out_token->live = 1;
@@ -168,6 +195,7 @@ int64_t weir_breaker_take(struct weir_breaker *b, weir_time now,
     out_token->slot = slot;
     out_token->generation = counted ? b->generation : 0;
     out_token->serial = slot < WEIR_BREAKER_PROBES ? b->serial : 0;
+    breaker_tell(b, generation);
     return 0;
 }
 
@@ -189,9 +217,14 @@ static void breaker_count_window(struct weir_breaker *b, uint32_t failed)
     b->head = (b->head + 1) % b->opts.window;
 }
 
+static int64_t breaker_tick(const struct weir_breaker *b, weir_time now)
+{
+    return weir__max64(now, 0) / (b->opts.period / WEIR_BREAKER_BUCKETS);
+}
+
 static void breaker_count_period(struct weir_breaker *b, uint32_t failed, weir_time now)
 {
-    int64_t tick = weir__max64(now, 0) / (b->opts.period / WEIR_BREAKER_BUCKETS);
+    int64_t tick = breaker_tick(b, now);
     int64_t age = weir__min64(tick - b->tick, WEIR_BREAKER_BUCKETS);
 
     for (int64_t i = 1; i <= age; i++) {
@@ -241,7 +274,7 @@ static void breaker_probe(struct weir_breaker *b, uint32_t slot, uint32_t failed
         return;
     }
     b->probe[slot].done = 1;
-    if (++b->probes_ok == b->opts.probes)
+    if (++b->probes_ok >= b->opts.probes)
         breaker_enter(b, WEIR_BREAKER_CLOSED, now);
 }
 
@@ -257,7 +290,7 @@ int weir_breaker_done(struct weir_breaker *b, struct weir_breaker_token *token,
                       enum weir_breaker_outcome outcome, weir_time now, struct weir_rng *rng)
 {
     struct weir_breaker_token t = *token;
-    uint32_t failed = outcome == WEIR_BREAKER_FAILED;
+    uint32_t failed = outcome == WEIR_BREAKER_FAILED, generation = b->generation;
 
     if (!t.live)
         return -EALREADY;
@@ -282,29 +315,92 @@ int weir_breaker_done(struct weir_breaker *b, struct weir_breaker_token *token,
         breaker_probe(b, t.slot, failed, now, rng);
     else
         breaker_count(b, failed, now, rng);
+    breaker_tell(b, generation);
     return 1;
 }
 
 enum weir_breaker_state weir_breaker_state(const struct weir_breaker *b, weir_time now)
 {
-    if (b->state == WEIR_BREAKER_OPEN && weir__max64(now, b->last) >= b->until)
+    if (b->state == WEIR_BREAKER_OPEN && breaker_look(b, now) >= b->until)
         return WEIR_BREAKER_HALF_OPEN;
     return (enum weir_breaker_state)b->state;
 }
 
 weir_span weir_breaker_left(const struct weir_breaker *b, weir_time now)
 {
-    now = weir__max64(now, b->last);
+    now = breaker_look(b, now);
     return b->state == WEIR_BREAKER_OPEN && now < b->until ? b->until - now : 0;
 }
 
 int weir_breaker_force(struct weir_breaker *b, enum weir_breaker_state to, weir_time now)
 {
+    uint32_t generation = b->generation;
+
     if (to != WEIR_BREAKER_CLOSED && to != WEIR_BREAKER_FORCED_OPEN &&
         to != WEIR_BREAKER_FORCED_CLOSED)
         return -EINVAL;
     b->level = 0;
     b->open_for = 0;
     breaker_enter(b, to, breaker_clock(b, now));
+    breaker_tell(b, generation);
     return 0;
+}
+
+/* The newest results of a window of another size, oldest first. */
+static void breaker_resize(struct weir_breaker *b, const struct weir_breaker *old)
+{
+    uint32_t keep = old->calls < b->opts.window ? old->calls : b->opts.window;
+    uint32_t from = old->opts.window;
+
+    b->calls = b->fails = b->head = 0;
+    memset(b->bits, 0, sizeof b->bits);
+    for (uint32_t i = 0; i < keep; i++) {
+        uint32_t at = (old->head + from - keep + i) % from;
+        breaker_count_window(b, old->bits[at / 64] >> at % 64 & 1);
+    }
+}
+
+/* All of a period's results, as if they had just come in. */
+static void breaker_rescale(struct weir_breaker *b, weir_time now)
+{
+    memset(b->bucket, 0, sizeof b->bucket);
+    b->tick = breaker_tick(b, now);
+    b->bucket[b->tick % WEIR_BREAKER_BUCKETS].calls = b->calls;
+    b->bucket[b->tick % WEIR_BREAKER_BUCKETS].fails = b->fails;
+}
+
+int weir_breaker_reconfigure(struct weir_breaker *b, const struct weir_breaker_opts *opts,
+                             weir_time now)
+{
+    static const struct weir_breaker_opts defaults;
+    struct weir_breaker old = *b;
+    uint32_t generation = b->generation;
+
+    opts = opts ? opts : &defaults;
+    if (breaker_check(opts) < 0)
+        return -EINVAL;
+    now = breaker_clock(b, now);
+    b->opts = *opts;
+    breaker_defaults(&b->opts);
+    if (b->opts.window && old.opts.window) {
+        breaker_resize(b, &old);
+    } else if (b->opts.period && old.opts.period) {
+        if (b->opts.period != old.opts.period)
+            breaker_rescale(b, now);
+    } else {
+        b->calls = b->fails = b->head = 0;
+        memset(b->bits, 0, sizeof b->bits);
+        memset(b->bucket, 0, sizeof b->bucket);
+    }
+    if (b->state == WEIR_BREAKER_OPEN)
+        b->until = weir__min64(b->until, weir__sat_add(b->since, b->opts.open_max));
+    if (b->state == WEIR_BREAKER_HALF_OPEN && b->probes_ok >= b->opts.probes)
+        breaker_enter(b, WEIR_BREAKER_CLOSED, now);
+    breaker_tell(b, generation);
+    return 0;
+}
+
+struct weir_breaker_counts weir_breaker_counts(const struct weir_breaker *b)
+{
+    return b->counts;
 }

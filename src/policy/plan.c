@@ -2,116 +2,73 @@
  * plan.c -- a call on its way through the layers.
  *
  * Invariant: between two calls of these functions slot[i].held != 0 exactly
- * for the layers i < pos that were taken; layers from pos on hold nothing,
- * but for the rate ticket or the place in a row of layer pos while WAITING.
- * plan_unwind and plan_leave are the only code that gives back, and plan_give
- * the only that knows how.
+ * for the layers i < pos that hold something; layers from pos on hold nothing,
+ * but for what the row of layer pos has promised while WAITING.  plan_unwind
+ * and plan_leave are the only code that gives back, and only the kinds
+ * (kinds.c) know how.
  */
 #include "policy/plan.h"
 
 #include <errno.h>
 
 #include "base/arith.h"
+#include "base/rand.h"
 
-/* A budget may be shared by policies that run on different threads. */
-static atomic_flag plan_budget_lock = ATOMIC_FLAG_INIT;
+/* --- the lock, and what is told without it -------------------------------- */
 
-/* --- the rows ----------------------------------------------------------- */
-
-static struct weir__plan_run *plan_first(struct weir__plan_layer *l)
+/* In a child process the jitter goes another way than in its parent. */
+static void plan_fork_check(weir_policy *p)
 {
-    return weir__list_empty(&l->row) ? NULL : WEIR__ENTRY(l->row.next, struct weir__plan_run, row);
-}
+    uint32_t forks = weir__seed_forks();
 
-static void plan_wake(struct weir__plan_run *r)
-{
-    if (r->wake)
-        r->wake(r);
-}
-
-static void plan_enqueue(struct weir__plan_layer *l, struct weir__plan_run *r)
-{
-    weir__list_append(&l->row, &r->row);
-    l->queued++;
-    r->phase = WEIR__PLAN_WAITING;
-    r->waited = 1;
-}
-
-static void plan_dequeue(struct weir__plan_layer *l, struct weir__plan_run *r)
-{
-    if (weir__list_empty(&r->row))
+    if (p->forks == forks)
         return;
-    weir__list_remove(&r->row);
-    l->queued--;
+    p->forks = forks;
+    if (!p->seeded)
+        weir_rng_init(&p->rng, weir__seed_next(), 0);
 }
 
-/* Hands free permits to those who wait, first come first. */
-static void plan_grant(struct weir__plan_layer *l)
+void weir__plan_enter(weir_policy *p)
 {
-    struct weir__plan_run *next;
-
-    while ((next = plan_first(l)) != NULL && weir_bulkhead_take(&l->u.bulkhead, 1) == 0) {
-        plan_dequeue(l, next);
-        next->granted = 1;
-        plan_wake(next);
-    }
+    weir__plan_lock(&p->lock);
+    plan_fork_check(p);
 }
 
-/* A ticket that is given up moves to the end of the row, where it can be cancelled exactly. */
-static void plan_rate_leave(struct weir__plan_layer *l, struct weir__plan_run *r,
-                            struct weir_rate_ticket *ticket, uint32_t index)
+/* One thread tells at a time, so changes are heard in their order; the hook may come back here. */
+void weir__plan_exit(weir_policy *p)
 {
-    struct weir__list *at = weir__list_empty(&r->row) ? l->row.next : r->row.next;
+    struct weir__plan_news news;
 
-    for (; at != &l->row; at = at->next) {
-        struct weir__plan_run *later = WEIR__ENTRY(at, struct weir__plan_run, row);
-        if (weir_rate_swap(ticket, &later->slot[index].u.rate) == 0)
-            plan_wake(later);
+    if (p->telling || p->news_n == 0) {
+        weir__plan_unlock(&p->lock);
+        return;
     }
-    weir_rate_cancel(&l->u.rate, ticket);
-    plan_dequeue(l, r);
+    p->telling = 1;
+    while (p->news_n > 0) {
+        news = p->news[p->news_head];
+        p->news_head = (p->news_head + 1) % WEIR__PLAN_NEWS;
+        p->news_n--;
+        weir__plan_unlock(&p->lock);
+        news.on_change(news.ctx, &news.event);
+        weir__plan_lock(&p->lock);
+    }
+    p->telling = 0;
+    weir__plan_unlock(&p->lock);
 }
 
-/* --- giving back -------------------------------------------------------- */
-
-static enum weir_breaker_outcome plan_verdict(uint32_t cls)
-{
-    switch (cls) {
-    case WEIR_CLASS_OK:
-    case WEIR_CLASS_CLIENT:
-        return WEIR_BREAKER_OK;
-    case WEIR_CLASS_TRANSIENT:
-    case WEIR_CLASS_SERVER:
-        return WEIR_BREAKER_FAILED;
-    default:
-        return WEIR_BREAKER_IGNORED;
-    }
-}
+/* --- giving back ---------------------------------------------------------- */
 
 /* Gives layer i back; `cls` is how what it guarded has ended. */
 static void plan_give(weir_policy *p, struct weir__plan_run *r, uint32_t i, uint32_t cls,
                       weir_time now)
 {
-    struct weir__plan_layer *l = &p->layer[i];
-    struct weir__plan_slot *s = &r->slot[i];
+    const struct weir__plan_kind *kind = weir__plan_kind(p->layer[i].kind);
 
-    if (!s->held)
+    if (!r->slot[i].held)
         return;
-    s->held = 0;
-    if (l->kind == WEIR_LAYER_BREAKER) {
-        weir_breaker_done(&l->u.breaker, &s->u.breaker, plan_verdict(cls), now, &p->rng);
-    } else if (l->kind == WEIR_LAYER_BULKHEAD) {
-        weir_bulkhead_give(&l->u.bulkhead, 1);
-        plan_grant(l);
-    } else if (l->kind == WEIR_LAYER_RATE) {
-        if (r->phase != WEIR__PLAN_RUNNING && s->u.rate.n)
-            plan_rate_leave(l, r, &s->u.rate, i);
-        weir_rate_use(&s->u.rate);
-    } else if (l->kind == WEIR_LAYER_RETRY && l->u.retry.opts.budget) {
-        weir__plan_lock(&plan_budget_lock);
-        weir_retry_abandon(&l->u.retry, &s->u.retry, now);
-        weir__plan_unlock(&plan_budget_lock);
-    }
+    r->slot[i].held = 0;
+    if (kind->give)
+        kind->give(p, r, i, cls, now);
 }
 
 /* Leaves the row of layer pos, with whatever the wait had won already. */
@@ -122,198 +79,110 @@ static void plan_leave(weir_policy *p, struct weir__plan_run *r)
     if (r->phase != WEIR__PLAN_WAITING)
         return;
     l = &p->layer[r->pos];
-    if (l->kind == WEIR_LAYER_RATE) {
-        plan_rate_leave(l, r, &r->slot[r->pos].u.rate, r->pos);
-    } else {
-        plan_dequeue(l, r);
-        if (r->granted) {
-            weir_bulkhead_give(&l->u.bulkhead, 1);
-            plan_grant(l);
-        }
-    }
+    weir__plan_kind(l->kind)->leave(l, r, r->pos);
     r->granted = 0;
     r->phase = WEIR__PLAN_IDLE;
 }
 
-/* Asks the retry at layer i about an outcome: the wait, or WEIR_RETRY_STOP. */
-static int64_t plan_retry(weir_policy *p, struct weir__plan_run *r, uint32_t i,
-                          const struct weir_retry_outcome *out, weir_time now)
-{
-    const struct weir_retry *rule = &p->layer[i].u.retry;
-    struct weir_retry_state *state = &r->slot[i].u.retry;
-    int64_t wait;
-
-    if (rule->opts.budget)
-        weir__plan_lock(&plan_budget_lock);
-    wait = weir_retry_next(rule, state, out, now, r->deadline, &p->rng);
-    if (rule->opts.budget)
-        weir__plan_unlock(&plan_budget_lock);
-    r->giveup = state->giveup;
-    if (wait == WEIR_RETRY_STOP)
-        return wait;
-    r->pos = i + 1;
-    r->not_before = weir__sat_add(now, wait);
-    r->phase = WEIR__PLAN_IDLE;
-    r->retrying = i + 1;
-    r->event = (struct weir_retry_event){state->failed, out->result, out->cls, wait};
-    return wait;
-}
-
 /*
- * An outcome travels outwards from layer `from` - 1; `asked` and the layers
- * right of it are not asked to retry.  The wait, or WEIR_RETRY_STOP: the call
- * is over.
+ * An outcome travels outwards from layer pos - 1; `asked` and the layers right
+ * of it are not asked to go on.  The wait until the call goes on from behind
+ * the layer that said so, or WEIR_RETRY_STOP: the call is over with *out.
  */
 static int64_t plan_unwind(weir_policy *p, struct weir__plan_run *r, uint32_t asked,
-                           const struct weir_retry_outcome *out, weir_time now)
+                           struct weir_retry_outcome *out, weir_time now)
 {
     for (uint32_t i = r->pos; i-- > 0;) {
-        if (i < asked && p->layer[i].kind == WEIR_LAYER_RETRY && r->slot[i].held) {
-            int64_t wait = plan_retry(p, r, i, out, now);
-            if (wait != WEIR_RETRY_STOP)
+        struct weir__plan_layer *l = &p->layer[i];
+        const struct weir__plan_kind *kind = weir__plan_kind(l->kind);
+
+        if (i < asked && kind->ended && r->slot[i].held && l->mode != WEIR_OFF) {
+            int64_t wait = kind->ended(p, r, i, asked, out, now);
+            if (wait != WEIR_RETRY_STOP) {
+                r->pos = i + 1;
+                r->not_before = weir__sat_add(now, wait);
+                r->phase = WEIR__PLAN_IDLE;
                 return wait;
+            }
         }
         plan_give(p, r, i, out->cls, now);
     }
+    weir__plan_overtime(p, r, now, 1);
     r->pos = 0;
     r->phase = WEIR__PLAN_FINISHED;
     return WEIR_RETRY_STOP;
 }
 
-/* --- taking ------------------------------------------------------------- */
+/* --- taking ----------------------------------------------------------------- */
 
-struct plan_refused {
-    int code;
-    uint32_t layer;
-    weir_span retry_after;
-};
+weir_time weir__plan_latest(const weir_policy *p, const struct weir__plan_run *r)
+{
+    return r->deadline == WEIR_NEVER ? WEIR_NEVER : weir__sat_sub(r->deadline, p->min_attempt);
+}
 
 /* What a refusal comes to: a wait for the retry around it, or the end with its code. */
-static int64_t plan_refuse(weir_policy *p, struct weir__plan_run *r, const struct plan_refused *why,
-                           weir_time now)
+static int64_t plan_refuse(weir_policy *p, struct weir__plan_run *r,
+                           const struct weir__plan_refused *why, weir_time now)
 {
-    struct weir_retry_outcome out = {why->code, WEIR_CLASS_REJECTED_LOCAL, why->retry_after};
+    struct weir_retry_outcome out = {
+        .result = why->code, .cls = WEIR_CLASS_REJECTED_LOCAL, .retry_after = why->retry_after};
     int64_t wait;
 
     r->refusal = (struct weir_refusal){why->code, why->layer, p->layer[why->layer].kind,
                                        r->last_result, why->retry_after};
     plan_leave(p, r);
     wait = plan_unwind(p, r, why->layer, &out, now);
-    return wait == WEIR_RETRY_STOP ? why->code : weir__max64(wait, 1);
+    return wait == WEIR_RETRY_STOP ? out.result : weir__max64(wait, 1);
 }
 
-/* The instant at which an attempt must have started to make any sense. */
-static weir_time plan_latest(const weir_policy *p, const struct weir__plan_run *r)
+/* Layer pos is asked, and whatever it says the call passes. */
+static int64_t plan_observe(weir_policy *p, struct weir__plan_run *r, weir_time now)
 {
-    return r->deadline == WEIR_NEVER ? WEIR_NEVER : weir__sat_sub(r->deadline, p->min_attempt);
+    struct weir__plan_layer *l = &p->layer[r->pos];
+    struct weir__plan_refused why;
+    bool waited = r->waited;
+    int64_t wait = weir__plan_kind(l->kind)->take(p, r, r->pos, now, &why);
+
+    l->counts.would_wait += wait > 0;
+    l->counts.would_refuse += wait < 0;
+    plan_leave(p, r);
+    r->waited = waited;
+    return 0;
 }
 
-/* Each taker: 0 taken, positive wait, negative refused with *why filled. */
-static int64_t plan_take_rate(weir_policy *p, struct weir__plan_run *r, uint32_t i, weir_time now,
-                              struct plan_refused *why)
+static int64_t plan_take(weir_policy *p, struct weir__plan_run *r, weir_time now,
+                         struct weir__plan_refused *why)
 {
-    struct weir__plan_layer *l = &p->layer[i];
-    struct weir_rate_ticket *ticket = &r->slot[i].u.rate;
-    int64_t wait;
+    struct weir__plan_layer *l = &p->layer[r->pos];
+    const struct weir__plan_kind *kind = weir__plan_kind(l->kind);
+    int waits = r->phase == WEIR__PLAN_WAITING;
+    int64_t wait = 0;
 
-    if (r->phase == WEIR__PLAN_WAITING) {
-        wait = weir_rate_ready(&l->u.rate, ticket, now);
-        if (wait > 0 && weir__sat_add(now, wait) >= r->deadline) { /* a pause came */
-            *why = (struct plan_refused){WEIR_ERATE, i, wait};
-            return WEIR_ERATE;
-        }
-        if (wait == 0) {
-            plan_dequeue(l, r);
-            r->phase = WEIR__PLAN_IDLE;
-        }
-        return wait;
+    r->slot[r->pos].budget = NULL;
+    if (waits && l->mode != WEIR_ENFORCE) { /* it was switched while the call stood in its row */
+        plan_leave(p, r);
+    } else if (kind->take && l->mode == WEIR_ENFORCE) {
+        wait = kind->take(p, r, r->pos, now, why);
+        l->counts.waited += wait > 0 && !waits;
+    } else if (kind->take && l->mode == WEIR_OBSERVE) {
+        wait = plan_observe(p, r, now);
     }
-    wait = weir_rate_reserve(&l->u.rate, 1, now, plan_latest(p, r), ticket);
-    if (wait < 0) {
-        int64_t after = weir_rate_peek(&l->u.rate, 1, now);
-        *why = (struct plan_refused){(int)wait, i, after > 0 ? after : 0};
-    } else if (wait > 0) {
-        plan_enqueue(l, r);
-    }
+    l->counts.passed += wait == 0;
+    l->counts.refused += wait < 0;
     return wait;
 }
 
-static int64_t plan_take_bulkhead(weir_policy *p, struct weir__plan_run *r, uint32_t i,
-                                  weir_time now, struct plan_refused *why)
-{
-    struct weir__plan_layer *l = &p->layer[i];
-
-    *why = (struct plan_refused){WEIR_EFULL, i, 0};
-    if (r->phase == WEIR__PLAN_WAITING) {
-        if (!r->granted)
-            return now < r->park_until ? WEIR__PLAN_PARK : WEIR_EFULL;
-        r->granted = 0;
-        r->phase = WEIR__PLAN_IDLE;
-        return 0;
-    }
-    if (weir__list_empty(&l->row) && weir_bulkhead_take(&l->u.bulkhead, 1) == 0)
-        return 0;
-    if (l->max_wait == WEIR_NOWAIT || (l->queue && l->queued >= l->queue))
-        return WEIR_EFULL;
-    r->park_until = plan_latest(p, r);
-    if (l->max_wait)
-        r->park_until = weir__min64(r->park_until, weir__sat_add(now, l->max_wait));
-    if (now >= r->park_until)
-        return WEIR_EFULL;
-    plan_enqueue(l, r);
-    return WEIR__PLAN_PARK;
-}
-
-static int64_t plan_take_breaker(weir_policy *p, struct weir__plan_run *r, uint32_t i,
-                                 weir_time now, struct plan_refused *why)
-{
-    int64_t wait = weir_breaker_take(&p->layer[i].u.breaker, now, &r->slot[i].u.breaker);
-
-    if (wait != 0)
-        *why = (struct plan_refused){WEIR_EOPEN, i, wait > 0 ? wait : 0};
-    return wait == 0 ? 0 : WEIR_EOPEN;
-}
-
-static int64_t plan_take(weir_policy *p, struct weir__plan_run *r, uint32_t i, weir_time now,
-                         struct plan_refused *why)
-{
-    const struct weir_retry *rule;
-
-    switch (p->layer[i].kind) {
-    case WEIR_LAYER_BREAKER:
-        return plan_take_breaker(p, r, i, now, why);
-    case WEIR_LAYER_RATE:
-        return plan_take_rate(p, r, i, now, why);
-    case WEIR_LAYER_BULKHEAD:
-        return plan_take_bulkhead(p, r, i, now, why);
-    case WEIR_LAYER_RETRY:
-        rule = &p->layer[i].u.retry;
-        if (rule->opts.budget)
-            weir__plan_lock(&plan_budget_lock);
-        weir_retry_begin(rule, &r->slot[i].u.retry, now);
-        if (rule->opts.budget)
-            weir__plan_unlock(&plan_budget_lock);
-        return 0;
-    default:
-        return 0;
-    }
-}
-
-/* After a wait: breakers passed before it may have opened since.  0, or refused. */
+/* After a wait: what was taken before it may have gone bad.  0, or refused. */
 static int plan_recheck(weir_policy *p, struct weir__plan_run *r, weir_time now,
-                        struct plan_refused *why)
+                        struct weir__plan_refused *why)
 {
     for (uint32_t i = 0; i < r->pos; i++) {
-        struct weir__plan_slot *s = &r->slot[i];
-        if (p->layer[i].kind != WEIR_LAYER_BREAKER || !s->held ||
-            !weir_breaker_stale(&p->layer[i].u.breaker, &s->u.breaker))
-            continue;
-        if (p->layer[i].u.breaker.opts.mode == WEIR_BREAKER_OBSERVE)
-            continue;
-        plan_give(p, r, i, WEIR_CLASS_CANCELLED, now);
-        if (plan_take_breaker(p, r, i, now, why) != 0)
-            return WEIR_EOPEN;
-        s->held = 1;
+        const struct weir__plan_kind *kind = weir__plan_kind(p->layer[i].kind);
+
+        if (r->slot[i].held && kind->recheck && kind->recheck(p, r, i, now, why) < 0) {
+            p->layer[i].counts.refused++;
+            return -1;
+        }
     }
     return 0;
 }
@@ -323,11 +192,14 @@ static void plan_start(weir_policy *p, struct weir__plan_run *r, weir_time now)
 {
     static const struct weir_retry_outcome none;
 
+    r->classifies = 0;
     for (uint32_t i = 0; i < p->n; i++) {
-        if (p->layer[i].kind == WEIR_LAYER_RATE)
-            weir_rate_use(&r->slot[i].u.rate);
-        if (p->layer[i].kind == WEIR_LAYER_RETRY) /* spent: it can no longer be refunded */
-            r->slot[i].u.retry.paid.tick_plus_one = 0;
+        struct weir__plan_layer *l = &p->layer[i];
+        const struct weir__plan_kind *kind = weir__plan_kind(l->kind);
+
+        if (kind->start && r->slot[i].held)
+            kind->start(l, r, i);
+        r->classifies |= l->kind == WEIR_LAYER_RETRY && l->u.retry.opts.classify != NULL;
     }
     r->phase = WEIR__PLAN_RUNNING;
     r->waited = 0;
@@ -337,12 +209,24 @@ static void plan_start(weir_policy *p, struct weir__plan_run *r, weir_time now)
     r->attempt_deadline = weir__min64(r->deadline, weir__sat_add(now, p->each));
 }
 
+/* Whose deadline it was: the timeout that has run out, else the layer that came next. */
+static uint32_t plan_late_layer(const weir_policy *p, const struct weir__plan_run *r)
+{
+    for (uint32_t i = 0; i < p->n; i++) {
+        const struct weir__plan_layer *l = &p->layer[i];
+        if (l->kind == WEIR_LAYER_TIMEOUT && l->mode == WEIR_ENFORCE && l->u.timeout.total &&
+            weir__sat_add(r->begun, l->u.timeout.total) == r->deadline)
+            return i;
+    }
+    return r->pos < p->n ? r->pos : 0;
+}
+
 /* The deadline has passed before anything could start. */
 static int64_t plan_late(weir_policy *p, struct weir__plan_run *r, weir_time now)
 {
-    struct weir_retry_outcome out = {-ETIMEDOUT, WEIR_CLASS_CANCELLED, 0};
+    struct weir_retry_outcome out = {.result = -ETIMEDOUT, .cls = WEIR_CLASS_CANCELLED};
 
-    r->refusal = (struct weir_refusal){-ETIMEDOUT, r->pos < p->n ? r->pos : 0, WEIR_LAYER_TIMEOUT,
+    r->refusal = (struct weir_refusal){-ETIMEDOUT, plan_late_layer(p, r), WEIR_LAYER_TIMEOUT,
                                        r->last_result, 0};
     plan_leave(p, r);
     plan_unwind(p, r, 0, &out, now);
@@ -351,21 +235,23 @@ static int64_t plan_late(weir_policy *p, struct weir__plan_run *r, weir_time now
 
 static int64_t plan_admit(weir_policy *p, struct weir__plan_run *r, weir_time now)
 {
-    struct plan_refused why = {0, 0, 0};
+    struct weir__plan_refused why = {0, 0, 0};
 
     if (r->phase != WEIR__PLAN_IDLE && r->phase != WEIR__PLAN_WAITING)
         return -EINVAL;
-    if (now >= plan_latest(p, r))
+    if (!r->entered && p->total != WEIR_NEVER)
+        r->deadline = weir__min64(r->deadline, weir__sat_add(r->begun, p->total));
+    r->entered = 1;
+    if (now >= weir__plan_latest(p, r))
         return plan_late(p, r, now);
     if (r->phase == WEIR__PLAN_IDLE && now < r->not_before)
         return r->not_before - now;
     for (; r->pos < p->n; r->pos++) {
-        int64_t wait = plan_take(p, r, r->pos, now, &why);
+        int64_t wait = plan_take(p, r, now, &why);
         if (wait < 0)
             return plan_refuse(p, r, &why, now);
         if (wait > 0)
             return wait;
-        r->slot[r->pos].held = 1;
     }
     if (r->waited && plan_recheck(p, r, now, &why) < 0)
         return plan_refuse(p, r, &why, now);
@@ -373,7 +259,74 @@ static int64_t plan_admit(weir_policy *p, struct weir__plan_run *r, weir_time no
     return 0;
 }
 
-/* --- the doors ---------------------------------------------------------- */
+/* --- the user's code, without the lock ---------------------------------------- */
+
+/* `delay` wants another wait than layer i's retry: the wait, or WEIR_RETRY_STOP. */
+static int64_t plan_delay(weir_policy *p, struct weir__plan_run *r, uint32_t i, weir_span want,
+                          weir_time now)
+{
+    weir_time start = weir__sat_add(now, want);
+    int64_t wait = want;
+
+    weir__plan_enter(p);
+    if (want < 0 || start >= weir__plan_latest(p, r)) {
+        r->giveup = want < 0 ? WEIR_GIVEUP_CALLBACK : WEIR_GIVEUP_DEADLINE;
+        p->layer[i].counts.refused++;
+        p->layer[i].counts.waited--;
+        wait = plan_unwind(p, r, i, &r->out, now);
+    } else {
+        r->not_before = start;
+        r->event.wait = want;
+    }
+    weir__plan_exit(p);
+    return wait;
+}
+
+/* Asks delay and tells on_retry.  The wait, or WEIR_RETRY_STOP: one of them has ended it. */
+static int64_t plan_tell(weir_policy *p, struct weir__plan_run *r, int64_t wait, weir_time now)
+{
+    while (r->retrying) {
+        uint32_t i = r->retrying - 1;
+        struct weir_retry_opts o;
+        weir_span want;
+
+        weir__plan_enter(p);
+        o = p->layer[i].u.retry.opts;
+        weir__plan_exit(p);
+        r->retrying = 0;
+        want = o.delay ? o.delay(o.ctx, &r->event) : r->event.wait;
+        if (want != r->event.wait)
+            wait = plan_delay(p, r, i, want, now);
+        if (o.on_retry && !r->retrying && r->phase != WEIR__PLAN_FINISHED)
+            o.on_retry(o.ctx, &r->event);
+    }
+    return r->phase == WEIR__PLAN_FINISHED ? WEIR_RETRY_STOP : wait; /* they may have ended it */
+}
+
+/* The class of a result: what the attempt said, else the innermost classify, else the code. */
+static uint32_t plan_class(weir_policy *p, const struct weir__plan_run *r, int result)
+{
+    int cls = (int)r->hint.cls;
+
+    for (uint32_t i = r->classifies ? p->n : 0; i-- > 0 && cls == WEIR_CLASS_AUTO;) {
+        int (*classify)(void *, int) = NULL;
+        void *ctx = NULL;
+
+        weir__plan_enter(p);
+        if (p->layer[i].kind == WEIR_LAYER_RETRY && p->layer[i].mode != WEIR_OFF) {
+            classify = p->layer[i].u.retry.opts.classify;
+            ctx = p->layer[i].u.retry.opts.ctx;
+        }
+        weir__plan_exit(p);
+        if (classify)
+            cls = classify(ctx, result);
+    }
+    if (cls == WEIR_CLASS_AUTO)
+        return weir_classify(result);
+    return cls < 0 || cls > WEIR_CLASS_REJECTED_LOCAL ? WEIR_CLASS_FATAL : (uint32_t)cls;
+}
+
+/* --- the doors -------------------------------------------------------------------- */
 
 void weir__plan_begin(const weir_policy *p, struct weir__plan_run *r, weir_time now,
                       weir_time deadline)
@@ -382,23 +335,9 @@ void weir__plan_begin(const weir_policy *p, struct weir__plan_run *r, weir_time 
 
     *r = zero;
     weir__list_init(&r->row);
+    r->policy = p;
     r->begun = now;
     r->deadline = deadline;
-    if (weir_policy_error(p) == 0 && p->total != WEIR_NEVER)
-        r->deadline = weir__min64(deadline, weir__sat_add(now, p->total));
-}
-
-/* on_retry is the user's code: it runs without the lock. */
-static void plan_tell(weir_policy *p, struct weir__plan_run *r)
-{
-    const struct weir_retry_opts *o;
-
-    if (r->retrying == 0)
-        return;
-    o = &p->layer[r->retrying - 1].u.retry.opts;
-    r->retrying = 0;
-    if (o->on_retry)
-        o->on_retry(o->ctx, &r->event);
 }
 
 int64_t weir__plan_admit(weir_policy *p, struct weir__plan_run *r, weir_time now)
@@ -409,32 +348,20 @@ int64_t weir__plan_admit(weir_policy *p, struct weir__plan_run *r, weir_time now
         r->phase = WEIR__PLAN_FINISHED;
         return weir_policy_error(p);
     }
-    weir__plan_lock(&p->lock);
+    weir__plan_enter(p);
     wait = plan_admit(p, r, now);
-    weir__plan_unlock(&p->lock);
-    plan_tell(p, r);
-    return wait;
-}
-
-/* The class of a result: what the attempt said, else the innermost classify, else the code. */
-static uint32_t plan_class(const weir_policy *p, const struct weir__plan_run *r, int result)
-{
-    int cls = (int)r->hint.cls;
-
-    for (uint32_t i = p->n; i-- > 0 && cls == WEIR_CLASS_AUTO;) {
-        const struct weir_retry_opts *o = &p->layer[i].u.retry.opts;
-        if (p->layer[i].kind == WEIR_LAYER_RETRY && o->classify)
-            cls = o->classify(o->ctx, result);
-    }
-    if (cls == WEIR_CLASS_AUTO)
-        return weir_classify(result);
-    return cls < 0 || cls > WEIR_CLASS_REJECTED_LOCAL ? WEIR_CLASS_FATAL : (uint32_t)cls;
+    weir__plan_exit(p);
+    if (!r->retrying)
+        return wait;
+    wait = plan_tell(p, r, wait, now);
+    return wait == WEIR_RETRY_STOP ? r->out.result : weir__max64(wait, 1);
 }
 
 int64_t weir__plan_done(weir_policy *p, struct weir__plan_run *r, int result, weir_time now,
                         int *out_result)
 {
-    struct weir_retry_outcome out = {result, 0, r->hint.retry_after};
+    struct weir_retry_outcome out = {
+        .result = result, .retry_after = r->hint.retry_after, .pushback = r->hint.pushback};
     int64_t wait;
 
     *out_result = result;
@@ -443,22 +370,27 @@ int64_t weir__plan_done(weir_policy *p, struct weir__plan_run *r, int result, we
         return 0;
     }
     out.cls = plan_class(p, r, result);
-    weir__plan_lock(&p->lock);
+    weir__plan_enter(p);
     r->last_result = result;
+    weir__plan_overtime(p, r, now, 0);
     wait = plan_unwind(p, r, UINT32_MAX, &out, now);
-    weir__plan_unlock(&p->lock);
-    plan_tell(p, r);
+    weir__plan_exit(p);
+    *out_result = out.result;
+    if (r->retrying) {
+        wait = plan_tell(p, r, wait, now);
+        *out_result = r->out.result;
+    }
     return wait == WEIR_RETRY_STOP ? 0 : weir__max64(wait, 1);
 }
 
 void weir__plan_abandon(weir_policy *p, struct weir__plan_run *r, weir_time now)
 {
-    struct weir_retry_outcome out = {-ECANCELED, WEIR_CLASS_CANCELLED, 0};
+    struct weir_retry_outcome out = {.result = -ECANCELED, .cls = WEIR_CLASS_CANCELLED};
 
     if (weir_policy_error(p) < 0 || r->phase == WEIR__PLAN_FINISHED)
         return;
-    weir__plan_lock(&p->lock);
+    weir__plan_enter(p);
     plan_leave(p, r);
     plan_unwind(p, r, 0, &out, now);
-    weir__plan_unlock(&p->lock);
+    weir__plan_exit(p);
 }

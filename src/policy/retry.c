@@ -130,6 +130,24 @@ int weir_retry_init(struct weir_retry *r, const struct weir_retry_opts *opts)
     return bad ? -EINVAL : 0;
 }
 
+int weir_retry_reconfigure(struct weir_retry *r, const struct weir_retry_opts *opts)
+{
+    struct weir_retry fresh;
+
+    if (weir_retry_init(&fresh, opts) < 0)
+        return -EINVAL;
+    *r = fresh;
+    return 0;
+}
+
+void weir_retry_nest(const struct weir_retry *r, struct weir_retry_state *state)
+{
+    static const struct weir_retry_state inside = {.nested = 1};
+
+    (void)r;
+    *state = inside;
+}
+
 void weir_retry_begin(const struct weir_retry *r, struct weir_retry_state *state, weir_time now)
 {
     static const struct weir_retry_state zero;
@@ -165,11 +183,16 @@ static int retry_wanted(const struct weir_retry *r, const struct weir_retry_outc
 }
 
 static weir_span retry_wait(const struct weir_retry *r, struct weir_retry_state *state,
-                            weir_span after, struct weir_rng *rng)
+                            const struct weir_retry_outcome *out, struct weir_rng *rng)
 {
-    weir_span wait = weir_backoff_next(&r->backoff, &state->backoff, rng);
-    weir_span cap = r->opts.retry_after_cap, extra;
+    static const struct weir_backoff_state start;
+    weir_span wait, extra, cap = r->opts.retry_after_cap, after = out->retry_after;
 
+    if (out->pushback == WEIR_PUSHBACK_WAIT) {
+        state->backoff = start;
+        return weir__max64(after, 0);
+    }
+    wait = weir_backoff_next(&r->backoff, &state->backoff, rng);
     if (after <= 0 || cap == WEIR_RETRY_AFTER_IGNORE)
         return wait;
     after = cap ? weir__min64(after, cap) : after;
@@ -183,27 +206,65 @@ static int64_t retry_stop(struct weir_retry_state *state, enum weir_giveup why)
     return WEIR_RETRY_STOP;
 }
 
-int64_t weir_retry_next(const struct weir_retry *r, struct weir_retry_state *state,
-                        const struct weir_retry_outcome *outcome, weir_time now, weir_time deadline,
-                        struct weir_rng *rng)
+/*
+ * Tells the budget how the attempt ended; what was paid for it is spent.  A
+ * refusal of ours is no attempt: the one that is waited for stays paid.
+ */
+static void retry_account(const struct weir_retry *r, struct weir_retry_state *state,
+                          const struct weir_retry_outcome *out, uint32_t cls, weir_time now)
+{
+    static const struct weir_budget_token none;
+    struct weir_budget_token paid = state->paid;
+    struct weir_budget *b = out->counted ? NULL : r->opts.budget;
+    int failed = (r->opts.retry_on & WEIR_CLASS_BIT(cls)) != 0;
+
+    if (cls == WEIR_CLASS_REJECTED_LOCAL)
+        return;
+    state->paid = none;
+    if (b && cls == WEIR_CLASS_OK && !state->nested)
+        weir_budget_succeeded(b, now, &paid);
+    else if (b && (failed || out->pushback == WEIR_PUSHBACK_STOP))
+        weir_budget_failed(b, now);
+}
+
+/* Pays for the next attempt: 0, or WEIR_EBUDGET. */
+static int retry_pay(const struct weir_retry *r, struct weir_retry_state *state, uint32_t cls,
+                     weir_time now)
+{
+    struct weir_budget *b = r->opts.budget;
+    int dear = b && b->form == WEIR_BUDGET_COST && cls == WEIR_CLASS_TRANSIENT;
+
+    if (!b || cls == WEIR_CLASS_REJECTED_LOCAL)
+        return 0;
+    return weir_budget_take_n(b, dear ? 2 : 1, now, &state->paid);
+}
+
+static int64_t retry_next(const struct weir_retry *r, struct weir_retry_state *state,
+                          const struct weir_retry_outcome *outcome, weir_time now,
+                          weir_time deadline, struct weir_rng *rng)
 {
     uint32_t cls = retry_class(r, outcome);
     weir_span wait, need = r->opts.min_attempt;
 
     state->giveup = WEIR_GIVEUP_NONE;
-    state->paid.tick_plus_one = 0; /* the attempt was made: what was paid for it is spent */
+    retry_account(r, state, outcome, cls, now);
     if (cls == WEIR_CLASS_OK)
         return retry_stop(state, WEIR_GIVEUP_OK);
     state->failed += state->failed < UINT32_MAX;
+    if (cls != WEIR_CLASS_REJECTED_LOCAL) {
+        state->last_error = outcome->result;
+        state->last_class = cls;
+    }
     if (!retry_wanted(r, outcome, cls))
         return retry_stop(state, WEIR_GIVEUP_CLASS);
+    if (outcome->pushback >= WEIR_PUSHBACK_STOP)
+        return retry_stop(state, WEIR_GIVEUP_PUSHBACK);
     if (state->failed >= r->opts.attempts && r->opts.attempts != UINT32_MAX)
         return retry_stop(state, WEIR_GIVEUP_ATTEMPTS);
-    wait = retry_wait(r, state, outcome->retry_after, rng);
+    wait = retry_wait(r, state, outcome, rng);
     if (deadline != WEIR_NEVER && weir__sat_add(weir__sat_add(now, wait), need) >= deadline)
         return retry_stop(state, WEIR_GIVEUP_DEADLINE);
-    if (r->opts.budget && cls != WEIR_CLASS_REJECTED_LOCAL &&
-        weir_budget_take(r->opts.budget, now, &state->paid) < 0)
+    if (retry_pay(r, state, cls, now) < 0)
         return retry_stop(state, WEIR_GIVEUP_BUDGET);
     return wait;
 }
@@ -212,4 +273,15 @@ void weir_retry_abandon(const struct weir_retry *r, struct weir_retry_state *sta
 {
     if (r->opts.budget)
         weir_budget_refund(r->opts.budget, now, &state->paid);
+}
+
+int64_t weir_retry_next(const struct weir_retry *r, struct weir_retry_state *state,
+                        const struct weir_retry_outcome *outcome, weir_time now, weir_time deadline,
+                        struct weir_rng *rng)
+{
+    int64_t wait = retry_next(r, state, outcome, now, deadline, rng);
+
+    if (wait == WEIR_RETRY_STOP)
+        weir_retry_abandon(r, state, now); /* what was paid for an attempt that was refused */
+    return wait;
 }

@@ -10,7 +10,7 @@ report() { # NAME STATUS
     n=$((n + 1))
     if [ "$2" = 0 ]; then echo "ok $n - $1"; else echo "not ok $n - $1"; fi
 }
-echo 1..6
+echo 1..8
 
 out=$("$bin/example_readme")
 [ "$out" = "0 1 4 9 16 25 36 49 64 81" ]
@@ -22,6 +22,13 @@ report the_readme_shows_the_program_that_is_tested $?
 
 "$bin/example_twenty" | grep -q '^20 results: success$'
 report twenty_jobs_in_twelve_lines $?
+
+[ "$(timeout 50 "$bin/example_policy_epoll")" = "20 of 20 requests answered in 40 attempts" ]
+report policies_in_an_epoll_loop $?
+
+[ "$(timeout 50 "$bin/example_policy_threads")" = \
+    "8 threads: 80 of 80 calls served, never more than 3 at once, with retries" ]
+report policies_among_plain_threads $?
 
 # --- the echo server ----------------------------------------------------------
 

@@ -129,32 +129,32 @@ static void published(uint32_t grow, uint32_t jitter, double time, double calls,
     within(all_time / 100, time, slack);
 }
 
-TEST(no_backoff_matches_the_table)
+TEST(B10_no_backoff_matches_the_table)
 {
     published(WEIR_GROW_NONE, WEIR_JITTER_NONE, 2028, 2422.5, 0.05);
 }
 
-TEST(exponential_without_jitter_matches_the_table)
+TEST(B10_exponential_without_jitter_matches_the_table)
 {
     published(WEIR_GROW_EXPONENTIAL, WEIR_JITTER_NONE, 63540, 1855.6, 0.05);
 }
 
-TEST(equal_jitter_matches_the_table)
+TEST(B10_equal_jitter_matches_the_table)
 {
     published(WEIR_GROW_EXPONENTIAL, WEIR_JITTER_EQUAL, 6651, 812.0, 0.08);
 }
 
-TEST(full_jitter_matches_the_table)
+TEST(B10_full_jitter_matches_the_table)
 {
     published(WEIR_GROW_EXPONENTIAL, WEIR_JITTER_FULL, 4929, 795.8, 0.08);
 }
 
-TEST(decorrelated_jitter_matches_the_table)
+TEST(B10_decorrelated_jitter_matches_the_table)
 {
     published(WEIR_GROW_EXPONENTIAL, WEIR_JITTER_DECORRELATED, 4595, 1001.7, 0.08);
 }
 
-TEST(without_chance_the_numbers_are_exact)
+TEST(B10_without_chance_the_numbers_are_exact)
 {
     static struct world w;
     static const struct {

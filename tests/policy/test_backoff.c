@@ -25,7 +25,7 @@ static struct weir_rng rng_of(uint64_t stream)
     return r;
 }
 
-TEST(levels_are_the_documented_ones)
+TEST(B2_levels_are_the_documented_ones)
 {
     static const struct {
         uint32_t grow, factor;
@@ -56,7 +56,7 @@ TEST(levels_are_the_documented_ones)
     }
 }
 
-TEST(no_attempt_number_overflows)
+TEST(B1_no_attempt_number_overflows)
 {
     static const uint64_t n[] = {1,  31, 32,         33,         62,         63,
                                  64, 65, 1ull << 31, 1ull << 32, 1ull << 63, UINT64_MAX};
@@ -72,7 +72,7 @@ TEST(no_attempt_number_overflows)
 }
 
 /* ∀ law, jitter, parameters: 1 <= d <= cap, within the documented band, level monotone. */
-TEST(every_draw_stays_in_its_band)
+TEST(B2_every_draw_stays_in_its_band)
 {
     for (int round = 0; round < 3000; round++) {
         weir_span base = 1 + (weir_span)(test_random() >> (1 + test_random() % 63)) / 2;
@@ -116,7 +116,7 @@ static int span_compare(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-TEST(at_the_cap_the_draws_still_differ)
+TEST(B3_at_the_cap_the_draws_still_differ)
 {
     static const uint32_t jitter[] = {WEIR_JITTER_FULL, WEIR_JITTER_EQUAL, WEIR_JITTER_PERCENT,
                                       WEIR_JITTER_DECORRELATED};
@@ -159,7 +159,7 @@ static void moments(uint32_t jitter, double *mean, double *variance)
     *variance = square / n - *mean * *mean;
 }
 
-TEST(moments_of_full_and_equal_jitter)
+TEST(B8_moments_of_full_and_equal_jitter)
 {
     double mean, variance;
 
@@ -170,7 +170,7 @@ TEST(moments_of_full_and_equal_jitter)
     LT(fabs(mean - 0.75), 0.003);
 }
 
-TEST(moments_of_decorrelated_jitter_are_those_of_the_published_law)
+TEST(B8_moments_of_decorrelated_jitter_are_those_of_the_published_law)
 {
     static const double expected[] = {10.0, 17.5, 28.75};
     struct weir_backoff b =
@@ -199,7 +199,7 @@ TEST(moments_of_decorrelated_jitter_are_those_of_the_published_law)
     LT(0, fell);
 }
 
-TEST(both_ends_of_each_band_are_reached)
+TEST(B6_both_ends_of_each_band_are_reached)
 {
     static const struct {
         uint32_t jitter, percent;
@@ -229,7 +229,7 @@ TEST(both_ends_of_each_band_are_reached)
     }
 }
 
-TEST(decorrelated_with_base_at_the_cap_is_always_the_cap)
+TEST(B5_decorrelated_with_base_at_the_cap_is_always_the_cap)
 {
     struct weir_backoff b =
         LAW(.base = WEIR_MS(5), .cap = WEIR_MS(5), .jitter = WEIR_JITTER_DECORRELATED);
@@ -240,7 +240,7 @@ TEST(decorrelated_with_base_at_the_cap_is_always_the_cap)
         EQ(weir_backoff_next(&b, &s, &rng), WEIR_MS(5));
 }
 
-TEST(bad_options_are_refused_and_the_law_is_the_default)
+TEST(B5_bad_options_are_refused_and_the_law_is_the_default)
 {
     static const struct weir_backoff_opts bad[] = {
         {.base = -1},     {.cap = -1},          {.base = 2, .cap = 1}, {.cap = 1},
@@ -257,4 +257,95 @@ TEST(bad_options_are_refused_and_the_law_is_the_default)
     EQ(weir_backoff_init(&b, NULL), 0);
     b = LAW(.base = WEIR_MIN(5));
     EQ(weir_backoff_level(&b, 99), WEIR_MIN(5));
+}
+
+TEST(B4_small_bases_grow_and_odd_factors_are_refused_or_defined)
+{
+    struct weir_backoff b = LAW(.base = 1, .cap = 1000, .factor_milli = 1500);
+    struct weir_backoff_opts bad = {.factor_milli = 1};
+
+    for (uint64_t n = 1; n < 15; n++) /* (long)(1 * 1.5) would stand still */
+        LT(weir_backoff_level(&b, n), weir_backoff_level(&b, n + 1));
+    b = LAW(.base = 7, .factor_milli = 1000); /* a factor of one is fixed */
+    EQ(weir_backoff_level(&b, 1), weir_backoff_level(&b, UINT64_MAX));
+    b = LAW(.base = 1, .cap = INT64_MAX, .factor_milli = 1001);
+    EQ(weir_backoff_level(&b, UINT64_MAX), INT64_MAX);
+    b = LAW(.base = INT64_MAX / 3, .cap = INT64_MAX, .factor_milli = 1000000);
+    EQ(weir_backoff_level(&b, 2), INT64_MAX);
+    for (bad.factor_milli = 1; bad.factor_milli < 1000; bad.factor_milli += 7)
+        EQ(weir_backoff_init(&b, &bad), -EINVAL); /* a whole number: NaN and -1 cannot be said */
+    bad.factor_milli = UINT32_MAX;
+    EQ(weir_backoff_init(&b, &bad), -EINVAL);
+}
+
+TEST(B5_no_law_ever_draws_zero_but_none)
+{
+    for (uint32_t grow = 0; grow <= WEIR_GROW_NONE; grow++) {
+        for (uint32_t jitter = 0; jitter <= WEIR_JITTER_DECORRELATED; jitter++) {
+            struct weir_backoff b =
+                LAW(.base = 1, .cap = 1, .grow = grow, .jitter = jitter, .percent = 100);
+            struct weir_backoff_state s = {0, 0, 0};
+            struct weir_rng rng = rng_of(jitter);
+
+            for (int i = 0; i < 100; i++)
+                EQ(weir_backoff_next(&b, &s, &rng), grow != WEIR_GROW_NONE);
+        }
+    }
+}
+
+TEST(B7_each_law_draws_the_same_waits_from_a_seed_on_every_machine)
+{
+    static const weir_span golden[5][4] = {
+        {40893809, 63537198, 160588521, 515160434},   /* full */
+        {70446904, 131768599, 280294260, 657580217},  /* equal */
+        {96357523, 185414879, 384235408, 846064173},  /* percent */
+        {100000000, 200000000, 400000000, 800000000}, /* none */
+        {181787616, 241485537, 350701408, 713108031}, /* decorrelated */
+    };
+    weir_span seen[5][4];
+
+    for (uint32_t jitter = 0; jitter < 5; jitter++) {
+        struct weir_backoff b = LAW(.jitter = jitter);
+        struct weir_backoff_state s = {0, 0, 0};
+        struct weir_rng rng;
+
+        weir_rng_init(&rng, 1, 0);
+        for (int i = 0; i < 4; i++)
+            seen[jitter][i] = weir_backoff_next(&b, &s, &rng);
+    }
+    MEMEQ(seen, golden, sizeof golden);
+}
+
+TEST(B7_the_waits_of_two_clients_of_one_seed_are_not_correlated)
+{
+    struct weir_backoff b = LAW(.base = WEIR_S(1), .cap = WEIR_S(1));
+    struct weir_rng one = rng_of(1), two = rng_of(2);
+    double xy = 0, n = 200000;
+
+    for (int i = 0; i < n; i++) {
+        struct weir_backoff_state s = {0, 0, 0}, t = {0, 0, 0};
+        xy += ((double)weir_backoff_next(&b, &s, &one) / 1e9 - 0.5) *
+              ((double)weir_backoff_next(&b, &t, &two) / 1e9 - 0.5);
+    }
+    LT(fabs(xy / n * 12), 0.015);
+}
+
+TEST(B9_decorrelated_goes_down_too_and_a_fresh_state_starts_over)
+{
+    struct weir_backoff b = LAW(.base = 5, .cap = 2000, .jitter = WEIR_JITTER_DECORRELATED);
+    struct weir_backoff_state s = {0, 0, 0};
+    struct weir_rng rng = rng_of(9);
+    weir_span last = 0;
+    int down = 0;
+
+    for (int i = 0; i < 1000; i++) {
+        weir_span d = weir_backoff_next(&b, &s, &rng);
+        down += d < last;
+        last = d;
+    }
+    LE(200, down);
+    for (int i = 0; i < 1000; i++) {
+        struct weir_backoff_state fresh = {0, 0, 0};
+        LE(weir_backoff_next(&b, &fresh, &rng), 15); /* within base .. 3 base */
+    }
 }

@@ -18,27 +18,28 @@ static struct weir_budget budget_of(uint32_t ratio, uint32_t min, weir_span ttl)
     return b;
 }
 
-TEST(the_long_run_ratio_is_exact)
+TEST(D1_the_long_run_ratio_is_exact)
 {
-    static const uint32_t milli[] = {WEIR_BUDGET_NONE, 1, 100, 300, 333, 500, 600, 990, 1000, 2500};
+    static const uint32_t milli[] = {WEIR_BUDGET_NONE, 1, 100, 300, 333, 500, 600, 990, 1000, 2500,
+                                     1000000};
 
     for (size_t i = 0; i < sizeof milli / sizeof *milli; i++) {
         struct weir_budget b = budget_of(milli[i], WEIR_BUDGET_NONE, WEIR_S(1000));
         struct weir_budget_token t;
-        uint64_t requests = 100000, retries = 0;
+        uint64_t requests = milli[i] == 1000000 ? 1000 : 100000, retries = 0;
 
         for (uint64_t k = 0; k < requests; k++) {
             weir_time now = T0 + WEIR_MS(1) * (weir_span)k;
             weir_budget_deposit(&b, now);
-            for (int j = 0; j < 4; j++)
-                retries += weir_budget_take(&b, now, &t) == 0;
+            while (weir_budget_take(&b, now, &t) == 0)
+                retries++;
         }
         EQ(retries, requests * (milli[i] == WEIR_BUDGET_NONE ? 0 : milli[i]) / 1000);
     }
 }
 
 /* ∀ window of ttl: withdrawals <= ratio * deposits + reserve, against the list of both. */
-TEST(no_window_allows_more_than_its_share)
+TEST(D1_no_window_allows_more_than_its_share)
 {
     enum { N = 3000 };
     static weir_time deposit[N], retry[N];
@@ -66,7 +67,7 @@ TEST(no_window_allows_more_than_its_share)
     LT(100, r);
 }
 
-TEST(without_traffic_the_minimum_is_there_and_comes_back)
+TEST(D2_without_traffic_the_minimum_is_there_and_comes_back)
 {
     struct weir_budget b = budget_of(0, 3, WEIR_S(10));
     struct weir_budget_token t;
@@ -81,7 +82,7 @@ TEST(without_traffic_the_minimum_is_there_and_comes_back)
     EQ(weir_budget_left(&b, 0), 30); /* steps back stand still */
 }
 
-TEST(old_deposits_age_out_and_old_refunds_mint_nothing)
+TEST(D2_old_deposits_age_out_and_old_refunds_mint_nothing)
 {
     struct weir_budget b = budget_of(1000, WEIR_BUDGET_NONE, WEIR_S(10));
     struct weir_budget_token t;
@@ -99,7 +100,7 @@ TEST(old_deposits_age_out_and_old_refunds_mint_nothing)
     EQ(weir_budget_left(&b, T0 + WEIR_S(60)), 0);
 }
 
-TEST(bad_budget_options_are_refused)
+TEST(P1_bad_budget_options_are_refused)
 {
     struct weir_budget_opts bad[] = {{.ttl = -1}, {.ttl = 9}, {.reserved = {1}}};
     struct weir_budget b;

@@ -35,7 +35,7 @@ TEST(explain_prints_the_stack_and_its_worst_case)
           "      rate: 100 in 1 s, burst 10, waits for its turn up to 1 s\n"
           "        bulkhead: 64 at once, refuses at once beyond it\n"
           "          timeout: each attempt 2 s\n"
-          "worst case: attempts 5, time 16.5 s, amplification 5x\n");
+          "worst case: attempts 5, time 30 s, amplification 5x\n");
 }
 
 TEST(explain_warns_of_what_is_known_to_go_wrong)
@@ -82,31 +82,105 @@ TEST(explain_writes_no_more_than_it_may_and_says_how_much_there_is)
     weir_policy_free(&p);
 }
 
-/* The stack run with everything failing and every wait at its longest. */
-TEST(the_worst_case_is_what_the_worst_run_takes)
-{
-    for (int i = 0; i < 20; i++) {
-        uint32_t a = 1 + test_random() % 4, b = 1 + test_random() % 4;
-        weir_span each = 1 + (weir_span)(test_random() % 1000);
-        weir_policy *p = WEIR_POLICY(
-            WEIR_RETRY(.attempts = a, .base = 70, .cap = 200, .jitter = WEIR_JITTER_NONE),
-            WEIR_RETRY(.attempts = b, .base = 10, .cap = 50, .jitter = WEIR_JITTER_NONE,
-                       .grow = WEIR_GROW_LINEAR),
-            WEIR_TIMEOUT(.each = each));
-        struct weir__plan_run r;
-        weir_time now = T0;
-        int64_t wait;
-        int out;
+/* --- O2: each thing that looks wrong, and that what looks right is left alone ----------- */
 
-        weir__plan_begin(p, &r, now, WEIR_NEVER);
-        do {
-            EQ(weir__plan_admit(p, &r, now), 0);
-            now = r.attempt_deadline;
-            wait = weir__plan_done(p, &r, -ETIMEDOUT, now, &out);
-            now += wait;
-        } while (wait > 0);
-        EQ(weir__plan_worst(p).attempts, r.attempt);
-        EQ(weir__plan_worst(p).time, now - T0);
-        weir_policy_free(&p);
-    }
+static int lint(weir_policy *p)
+{
+    int bits;
+
+    EQ(weir_policy_error(p), 0);
+    bits = weir_policy_lint(p);
+    weir_policy_free(&p);
+    return bits;
+}
+
+#define EACH WEIR_TIMEOUT(.each = WEIR_S(1))
+
+TEST(O2_the_recommended_stack_has_nothing_wrong)
+{
+    EQ(lint(WEIR_POLICY(WEIR_TIMEOUT(.total = WEIR_S(30)),
+                        WEIR_RETRY(.attempts = 5, .base = WEIR_MS(100)),
+                        WEIR_BREAKER(.failures = 5), WEIR_RATE(.per_sec = 100, .burst = 10),
+                        WEIR_BULKHEAD(.limit = 64), WEIR_TIMEOUT(.each = WEIR_S(5)))),
+       0);
+    EQ(lint(weir_policy_new(NULL, 0)), 0);
+    EQ(lint(WEIR_POLICY(WEIR_BREAKER(), WEIR_BULKHEAD(.limit = 1))), 0); /* without a retry */
+    EQ(weir_policy_lint(NULL), -EINVAL);
+    EQ(weir_policy_lint(weir_policy_new(NULL, 1)), -EINVAL);
+}
+
+TEST(O2_each_known_mistake_is_found_alone)
+{
+    EQ(lint(WEIR_POLICY(WEIR_RETRY())), WEIR_LINT_NO_EACH);
+    EQ(lint(WEIR_POLICY(WEIR_RETRY(), WEIR_RETRY(), EACH)), WEIR_LINT_NESTED_RETRIES);
+    EQ(lint(WEIR_POLICY(WEIR_BULKHEAD(.limit = 1), WEIR_RETRY(), EACH)), WEIR_LINT_BULKHEAD_HELD);
+    EQ(lint(WEIR_POLICY(WEIR_RATE(.per_sec = 1), WEIR_RETRY(), EACH)), WEIR_LINT_RATE_OUTSIDE);
+    EQ(lint(WEIR_POLICY(WEIR_BREAKER(), WEIR_RETRY(), EACH)), WEIR_LINT_BREAKER_OUTSIDE);
+    EQ(lint(WEIR_POLICY(WEIR_RETRY(.attempts = UINT32_MAX), EACH)), WEIR_LINT_NEVER_ENDS);
+    EQ(lint(WEIR_POLICY(WEIR_TIMEOUT(.total = WEIR_S(2)), WEIR_RETRY(), EACH)),
+       WEIR_LINT_TOTAL_SHORT);
+    EQ(lint(WEIR_POLICY(EACH, WEIR_RETRY())), WEIR_LINT_EACH_OUTSIDE);
+    EQ(lint(WEIR_POLICY(WEIR_RETRY(.jitter = WEIR_JITTER_NONE), EACH)), WEIR_LINT_NO_JITTER);
+    EQ(lint(WEIR_POLICY(WEIR_RETRY(.grow = WEIR_GROW_NONE), EACH)), WEIR_LINT_NO_BACKOFF);
+    EQ(lint(WEIR_POLICY(WEIR_RETRY(.min_attempt = WEIR_S(1) + 1), EACH)), WEIR_LINT_MIN_ATTEMPT);
+    EQ(lint(WEIR_POLICY(WEIR_RETRY(.retry_on = WEIR_CLASS_BIT(WEIR_CLASS_REJECTED_LOCAL)),
+                        WEIR_BULKHEAD(.limit = 1), EACH)),
+       WEIR_LINT_RETRIES_FULL);
+    EQ(lint(WEIR_POLICY(WEIR_RETRY(), WEIR_BREAKER(.lease = WEIR_MS(999)), EACH)), WEIR_LINT_LEASE);
+    EQ(lint(WEIR_POLICY(WEIR_RETRY(), WEIR_BREAKER(.slow = WEIR_S(1) + 1), EACH)), WEIR_LINT_SLOW);
+    EQ(lint(WEIR_POLICY(WEIR_TIMEOUT(.total = WEIR_S(9)), WEIR_RETRY(),
+                        WEIR_RATE(.per_sec = 1, .max_wait = WEIR_S(9)), EACH)),
+       WEIR_LINT_ROW);
+}
+
+TEST(O2_one_budget_makes_nested_retries_right_and_two_do_not)
+{
+    struct weir_budget a, b;
+
+    EQ(weir_budget_init(&a, NULL), 0);
+    EQ(weir_budget_init(&b, NULL), 0);
+    EQ(lint(WEIR_POLICY(WEIR_RETRY(.budget = &a), WEIR_RETRY(.budget = &a), EACH)), 0);
+    EQ(lint(WEIR_POLICY(WEIR_RETRY(.budget = &a), WEIR_RETRY(.budget = &b), EACH)),
+       WEIR_LINT_BUDGETS_DIFFER);
+    EQ(lint(WEIR_POLICY(WEIR_RETRY(.budget = &a), WEIR_RETRY(), EACH)), WEIR_LINT_BUDGETS_DIFFER);
+    EQ(lint(WEIR_POLICY(WEIR_RETRY(), WEIR_RETRY(.attempts = 1), EACH)),
+       0); /* multiplies nothing */
+    EQ(lint(WEIR_POLICY(WEIR_RETRY(), WEIR_OBSERVED(RETRY()), EACH)), 0);
+}
+
+TEST(O2_every_warning_has_its_line)
+{
+    weir_policy *p = WEIR_POLICY(
+        WEIR_TIMEOUT(.total = WEIR_S(2)), WEIR_BULKHEAD(.limit = 1, .max_wait = WEIR_S(3)),
+        WEIR_RATE(.per_sec = 1), WEIR_BREAKER(.lease = 1, .slow = WEIR_S(2)), EACH,
+        WEIR_RETRY(.jitter = WEIR_JITTER_NONE, .min_attempt = WEIR_S(3),
+                   .retry_on = WEIR_CLASS_BIT(WEIR_CLASS_REJECTED_LOCAL)),
+        WEIR_BULKHEAD(.limit = 1), WEIR_RETRY(.grow = WEIR_GROW_NONE));
+    int bits = weir_policy_lint(p), lines = 0;
+    const char *text = explain(p);
+
+    for (const char *at = text; (at = strstr(at, "warning: ")) != NULL; at++)
+        lines++;
+    EQ(lines, __builtin_popcount((unsigned)bits));
+    EQ(lines, 13);
+}
+
+TEST(explain_tells_modes_and_what_a_budget_does_in_the_long_run)
+{
+    struct weir_budget b, share;
+    const char *text;
+
+    EQ(weir_budget_init(&b, &(struct weir_budget_opts){.ratio_milli = 100}), 0);
+    EQ(weir_budget_init(&share, &(struct weir_budget_opts){.form = WEIR_BUDGET_SHARE}), 0);
+    text = explain(WEIR_POLICY(WEIR_RETRY(.budget = &b), WEIR_OBSERVED(RATE(.per_sec = 5)),
+                               WEIR_SWITCHED_OFF(BULKHEAD(.limit = 2)),
+                               WEIR_BREAKER(.mode = WEIR_BREAKER_OBSERVE), WEIR_RETRY(.budget = &b),
+                               EACH));
+    OK(strstr(text, "rate: 5 in 1 s, burst 1, waits for its turn; observes only\n") != NULL);
+    OK(strstr(text, "bulkhead: 2 at once, waits for its turn; off\n") != NULL);
+    OK(strstr(text, "then 3 probes; observes only\n") != NULL);
+    OK(strstr(text, "amplification 9x\n") != NULL);
+    OK(strstr(text, "in the long run: amplification 1.1x, by the budget\n") != NULL);
+    text = explain(WEIR_POLICY(WEIR_RETRY(.budget = &share, .attempts = 9), EACH));
+    OK(strstr(text, "in the long run: amplification 1.111x, by the budget\n") != NULL);
 }

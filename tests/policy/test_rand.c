@@ -11,7 +11,7 @@
 #include "base/arith.h"
 #include "base/rand.h"
 
-TEST(a_seed_gives_the_same_sequence_on_every_machine)
+TEST(B7_a_seed_gives_the_same_sequence_on_every_machine)
 {
     struct weir_rng a, b;
     uint64_t golden[4];
@@ -36,7 +36,7 @@ TEST(xoshiro_matches_the_published_algorithm)
     EQ(weir_rng_next(&r), UINT64_C(1215971899390074240));
 }
 
-TEST(streams_of_one_seed_are_not_correlated)
+TEST(B7_streams_of_one_seed_are_not_correlated)
 {
     struct weir_rng a, b;
     double xy = 0, n = 200000;
@@ -48,7 +48,7 @@ TEST(streams_of_one_seed_are_not_correlated)
     LT(fabs(xy / n * 12), 0.015);
 }
 
-TEST(a_bounded_draw_is_unbiased_and_reaches_both_ends)
+TEST(B6_a_bounded_draw_is_unbiased_and_reaches_both_ends)
 {
     struct weir_rng r;
     long hit[3] = {0};
@@ -87,7 +87,7 @@ static int rand_compare(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-TEST(draws_are_uniform_by_kolmogorov_and_smirnov)
+TEST(B6_draws_are_uniform_by_kolmogorov_and_smirnov)
 {
     enum { N = 100000 };
     double *v = malloc(N * sizeof *v), most = 0;

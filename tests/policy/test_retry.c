@@ -39,7 +39,7 @@ static int fails(const struct weir_retry *r, int result)
     return n;
 }
 
-TEST(attempts_include_the_first)
+TEST(C2_attempts_include_the_first)
 {
     struct weir_retry r = RETRY(.attempts = 0);
     struct weir_retry_state s;
@@ -63,7 +63,7 @@ TEST(attempts_include_the_first)
     EQ(s.failed, 0);
 }
 
-TEST(only_classes_that_may_pass_are_retried)
+TEST(C6_only_classes_that_may_pass_are_retried)
 {
     static const struct {
         int result, tries;
@@ -102,7 +102,7 @@ static int classify(void *ctx, int result)
     return result == -EPERM ? *(int *)ctx : WEIR_CLASS_AUTO;
 }
 
-TEST(a_classify_function_decides_and_anything_unknown_is_fatal)
+TEST(C6_a_classify_function_decides_and_anything_unknown_is_fatal)
 {
     int cls = WEIR_CLASS_TRANSIENT;
     struct weir_retry r = RETRY(.classify = classify, .ctx = &cls);
@@ -118,7 +118,7 @@ TEST(a_classify_function_decides_and_anything_unknown_is_fatal)
     EQ(fails(&r, -EPERM), 1);
 }
 
-TEST(what_is_not_idempotent_is_retried_only_if_never_sent)
+TEST(C6_what_is_not_idempotent_is_retried_only_if_never_sent)
 {
     struct weir_retry r = RETRY(.unsafe = 1);
 
@@ -128,7 +128,7 @@ TEST(what_is_not_idempotent_is_retried_only_if_never_sent)
     EQ(fails(&r, WEIR_EDNS), 3);
 }
 
-TEST(it_gives_up_before_a_sleep_that_cannot_end_in_time)
+TEST(C3_it_gives_up_before_a_sleep_that_cannot_end_in_time)
 {
     struct weir_retry r = RETRY(.base = 100, .cap = 100, .jitter = WEIR_JITTER_NONE,
                                 .min_attempt = 50, .attempts = 9);
@@ -143,7 +143,7 @@ TEST(it_gives_up_before_a_sleep_that_cannot_end_in_time)
     EQ(next(&r, &s, -EIO, 0, T0, WEIR_NEVER), 100);
 }
 
-TEST(a_retry_after_is_a_floor_with_jitter_above_it)
+TEST(C4_a_retry_after_is_a_floor_with_jitter_above_it)
 {
     struct weir_retry r = RETRY(.base = 1000, .cap = 1000, .attempts = UINT32_MAX);
     struct weir_retry_state s;
@@ -170,7 +170,7 @@ TEST(a_retry_after_is_a_floor_with_jitter_above_it)
     LE(next(&r, &s, -EIO, WEIR_S(3600), T0, WEIR_NEVER), 1000);
 }
 
-TEST(a_refusal_that_names_its_time_is_waited_out)
+TEST(C6_a_refusal_that_names_its_time_is_waited_out)
 {
     struct weir_retry r = RETRY(.base = 1000, .cap = 1000);
     struct weir_retry_state s;
@@ -183,7 +183,7 @@ TEST(a_refusal_that_names_its_time_is_waited_out)
     EQ(s.giveup, WEIR_GIVEUP_CLASS);
 }
 
-TEST(the_budget_is_asked_before_the_wait_and_refunded_when_it_is_cut)
+TEST(C9_the_budget_is_asked_before_the_wait_and_refunded_when_it_is_cut)
 {
     struct weir_budget_opts o = {
         .ratio_milli = WEIR_BUDGET_NONE, .min_per_sec = 1, .ttl = WEIR_S(2)};
@@ -207,7 +207,7 @@ TEST(the_budget_is_asked_before_the_wait_and_refunded_when_it_is_cut)
     EQ(weir_budget_left(&b, T0), 0);
 }
 
-TEST(a_retry_that_was_made_is_not_refunded)
+TEST(C9_a_retry_that_was_made_is_not_refunded)
 {
     struct weir_budget b;
     struct weir_retry r;
@@ -224,7 +224,7 @@ TEST(a_retry_that_was_made_is_not_refunded)
     EQ(weir_budget_left(&b, T0), left);
 }
 
-TEST(bad_options_are_refused_and_mean_one_attempt)
+TEST(P1_bad_options_are_refused_and_mean_one_attempt)
 {
     static const struct weir_retry_opts bad[] = {
         {.base = -1},          {.base = 5, .cap = 4},
