@@ -56,8 +56,6 @@ static void join_start(struct join *all, struct join_one *ones)
 {
     int r = 0;
 
-    for (size_t i = 0; i < all->n; i++)
-        all->jobs[i].result = WEIR_ENOTRUN;
     for (size_t i = 0; i < all->n && r == 0 && all->winner == all->n; i++) {
         ones[i] = (struct join_one){all, &all->jobs[i]};
         r = weir_go(all->scope, join_run, &ones[i]);
@@ -85,6 +83,8 @@ static int join_in_scope(struct join *all, const struct weir_join_opts *o)
     struct join_one *ones = weir__alloc(bytes);
     int r;
 
+    for (size_t i = 0; i < all->n; i++)
+        all->jobs[i].result = WEIR_ENOTRUN;
     if (!ones)
         return -ENOMEM;
     all->scope = weir_scope_open(&opts);

@@ -34,13 +34,25 @@ static void latest_fail(struct latest *l, ssize_t code)
     weir_event_set(&l->news);
 }
 
+static void latest_drop_slot(struct latest *l)
+{
+    weir__item_drop(&l->out, l->slot);
+    l->me->dropped++;
+    l->filled = false;
+}
+
 /* --- the runner ------------------------------------------------------------------ */
 
+/* Once it is cancelled it gives nothing more, also if its stream never parks. */
 static ssize_t latest_pass(struct latest *l)
 {
     ssize_t r;
 
     while ((r = weir_pull(l->inner, l->slot, 1)) > 0) {
+        if (weir_cancel_why()) {
+            latest_drop_slot(l);
+            return -ECANCELED;
+        }
         l->filled = true;
         weir_event_set(&l->news);
         weir_event_clear(&l->taken);
@@ -68,19 +80,17 @@ static int latest_run(void *arg)
 
 /* --- the feeder -------------------------------------------------------------------- */
 
-/* Nothing of the stream before is left when this returns. */
+/* Nothing of the stream before is left when this returns, and nothing of it is given meanwhile. */
 static void latest_stop(struct latest *l)
 {
+    if (l->filled)
+        latest_drop_slot(l);
     weir__pen_cancel(&l->runner, -ECANCELED);
     weir__pen_join(&l->runner);
     weir_stream_close(&l->inner);
     if (l->full)
         weir__item_drop(&l->in, l->item);
-    if (l->filled) {
-        weir__item_drop(&l->out, l->slot);
-        l->me->dropped++;
-    }
-    l->full = l->filled = l->running = false;
+    l->full = l->running = false;
 }
 
 static int latest_switch(struct latest *l)

@@ -98,10 +98,10 @@ static int64_t six[SIX] = {0, 1, 2, 3, 4, 5};
 /* --- the source under test ------------------------------------------------------- */
 
 static struct plan {
-    int64_t items;  /* how many */
-    int64_t fails;  /* -EIO after so many; -1: never */
-    weir_span nap;  /* before each item, which then comes alone */
-    int poison;     /* there is no source */
+    int64_t items; /* how many */
+    int64_t fails; /* -EIO after so many; -1: never */
+    weir_span nap; /* before each item, which then comes alone */
+    int poison;    /* there is no source */
 } plan;
 
 struct source {
@@ -139,8 +139,8 @@ static void source_close(void *self, int why)
     free(self);
 }
 
-static const struct weir_stream_ops source_ops = {
-    sizeof(struct weir_stream_ops), WEIR_STREAM_RESUMABLE, source_pull, source_close};
+static const struct weir_stream_ops source_ops = {sizeof(struct weir_stream_ops),
+                                                  WEIR_STREAM_RESUMABLE, source_pull, source_close};
 
 static weir_stream *source(void)
 {
@@ -272,11 +272,22 @@ static weir_stream *make_in(void *ctx)
     return source();
 }
 
+static weir_stream *make_staged(void *ctx)
+{
+    return weir_stage(make_in(ctx), &(struct weir_stage_opts){.capacity = 1});
+}
+
 static weir_stream *restart_in(void *ctx, const struct weir_restart *about)
 {
     (void)ctx;
     OK(about->run == 0 ? about->failed == 0 : about->failed < 0);
     return source();
+}
+
+static weir_stream *restart_staged(void *ctx, const struct weir_restart *about)
+{
+    (void)about;
+    return make_staged(ctx);
 }
 
 static int last_n(void *ctx, void *in, void *out)
@@ -480,8 +491,8 @@ static weir_stream *owns_fd(weir_stream *(*make)(int fd, size_t max), size_t max
 /* --- one run of a row --------------------------------------------------------------------- */
 
 struct outcome {
-    int r;       /* the end; 1: there was none yet */
-    int64_t out; /* items */
+    int r;               /* the end; 1: there was none yet */
+    int64_t out;         /* items */
     uint64_t sum, order; /* of their numbers; of these in order */
 };
 
