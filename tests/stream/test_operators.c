@@ -327,6 +327,11 @@ static weir_stream *fiber_stream_of(void *ctx, void *item)
     return weir_stage(stream_of(ctx, item), &(struct weir_stage_opts){.capacity = 1});
 }
 
+static weir_stream *busy_stream_of(void *ctx, void *item)
+{
+    return weir_map_concat(stream_of(ctx, item), thrice, NULL, thing_type());
+}
+
 static int to_stream(void *ctx, void *in, void *out)
 {
     *(weir_stream **)out = stream_of(ctx, in);

@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include <weir.h>
@@ -672,6 +673,15 @@ SIM_TEST(intersperse_takes_no_more_than_it_can_give)
     for (w = got; w < got + 2; w++)
         wide_drop(w);
     EQ(wides, 0);
+    s = weir_intersperse(weir_repeat(&zero, wide_type()), &zero);
+    EQ(weir_pull(s, got, 5), 5);
+    EQ(wides, 5); /* three items, and the two between them; none is held */
+    EQ(weir_pull(s, got + 5, 2), 2);
+    EQ(wides, 7);
+    weir_stream_close(&s);
+    for (w = got; w < got + 7; w++)
+        wide_drop(w);
+    EQ(wides, 0);
     return 0;
 }
 
@@ -774,13 +784,29 @@ static int wide_more(void *ctx, const void *a, const void *b)
     return (x->n > y->n) - (x->n < y->n);
 }
 
-SIM_TEST(every_operator_keeps_the_alignment)
+/* Memory that is aligned as malloc promises, and never by chance any better. */
+static void *skewed_realloc(void *ctx, void *p, size_t old_size, size_t size)
+{
+    char *raw = NULL;
+
+    if (size && posix_memalign((void **)&raw, 64, size + 16) != 0)
+        return NULL;
+    if (size && p)
+        memcpy(raw + 16, p, old_size < size ? old_size : size);
+    if (p)
+        free((char *)p - 16);
+    (void)ctx;
+    return raw ? raw + 16 : NULL;
+}
+
+static int aligned_pipeline(void *arg)
 {
     static const struct wide separator = {5, 0};
     int64_t left = 20, seen = 0;
     struct wide least;
     weir_stream *s = counted_take(&left);
 
+    (void)arg;
     wides = 0;
     s = weir_inspect(s, wide_check, &seen);
     s = weir_flat_map(s, wide_inner, NULL, wide_type());
@@ -795,4 +821,11 @@ SIM_TEST(every_operator_keeps_the_alignment)
     wide_drop(&least);
     EQ(wides, 0);
     return 0;
+}
+
+TEST(every_operator_keeps_the_alignment)
+{
+    struct weir_config c = {.alloc = {skewed_realloc, NULL}};
+
+    EQ(weir_sim_run(test_seed(), &c, aligned_pipeline, NULL), 0);
 }

@@ -290,7 +290,8 @@ SIM_TEST(what_recover_goes_on_with_lives_where_recover_was_built)
 
 SIM_TEST(recover_does_not_catch_the_pullers_cancel)
 {
-    weir_stream *s = weir_recover(weir_never(INT), 0, instead, NULL);
+    weir_stream *s =
+        weir_recover(weir_never(INT), WEIR_CLASS_BIT(WEIR_CLASS_CANCELLED), instead, NULL);
     struct weir_limit l;
     int64_t x;
 
