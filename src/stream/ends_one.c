@@ -17,9 +17,9 @@ static int ends_open(weir_stream **s, bool sound, struct ends_pair *p)
 {
     int r = s ? weir_stream_error(*s) : -EINVAL;
 
-    if (r == 0 && !sound)
+    if (r >= 0 && !sound)
         r = -EINVAL;
-    if (r == 0) {
+    if (r >= 0) {
         p->type = (*s)->type;
         p->next = weir__items_alloc(&p->type, 1);
         r = p->next ? 0 : -ENOMEM;
@@ -59,7 +59,7 @@ int weir_drain(weir_stream **s)
 static int ends_keep(weir_stream **s, int (*keep)(void *ctx, void *kept, void *next), void *ctx,
                      void *kept)
 {
-    struct ends_pair p;
+    struct ends_pair p = {0};
     ssize_t n;
     int r = ends_open(s, kept, &p);
     bool any = false;
@@ -148,7 +148,7 @@ int weir_max(weir_stream **s, weir_cmp *cmp, void *ctx, void *item)
 /* One at a time, while fn gives `on`.  1 if it was stopped, 0 at the end, negative. */
 static int ends_while(weir_stream **s, weir_fn *fn, void *ctx, void *out, bool on)
 {
-    struct ends_pair p;
+    struct ends_pair p = {0};
     ssize_t n = 0;
     int r = ends_open(s, fn, &p);
     bool stopped = false;
