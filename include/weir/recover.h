@@ -45,8 +45,10 @@ typedef weir_stream *weir_restart_fn(void *ctx, const struct weir_restart *about
  * closed, and after a backoff make gives the next, until the rule gives up:
  * then the last failure is the end.  A poisoned source counts as one that
  * failed; NULL is -EINVAL.  No item is lost or comes twice if `make` goes on
- * behind the token (or after `given` items).  The budget and `ctx` of the rule
- * are borrowed.  NULL opts: all defaults.
+ * behind the token (or after `given` items).  A pull that is cancelled in the
+ * backoff goes on with it the next time; the puller's deadline is not the
+ * rule's, and min_attempt has no meaning here.  The budget and `ctx` of the
+ * rule are borrowed.  NULL opts: all defaults.
  */
 WEIR_API weir_stream *weir_restart(weir_restart_fn *make, void *ctx, struct weir_type type,
                                    const struct weir_restart_opts *opts);

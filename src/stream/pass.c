@@ -162,18 +162,21 @@ weir_stream *weir_step_by(weir_stream *s, uint64_t n)
 /* 1 if the item's key differs from the one before it, 0, negative. */
 static int pass_changed(struct pass *p, void *item)
 {
-    char *next = p->keys + p->key;
-    int r = 1;
+    const void *key = item;
 
     if (p->fn) {
+        char *next = p->keys + p->key;
+        int r;
+
         memset(next, 0, p->key);
         r = p->fn(p->ctx, item, next);
-    } else {
-        memcpy(next, item, p->key);
+        if (r <= 0)
+            return r;
+        key = next;
     }
-    if (r <= 0 || (p->keyed && memcmp(p->keys, next, p->key) == 0))
-        return r < 0 ? r : 0;
-    memcpy(p->keys, next, p->key);
+    if (p->keyed && memcmp(p->keys, key, p->key) == 0)
+        return 0;
+    weir__item_copy(p->keys, key, p->key);
     p->keyed = true;
     return 1;
 }

@@ -7,7 +7,6 @@
 #include <weir/recover.h>
 
 #include "base/rand.h"
-#include "call/attempt.h"
 #include "stream/items.h"
 
 /* --- restart ------------------------------------------------------------------- */
@@ -51,7 +50,11 @@ static void restart_count_anew(struct restart *p)
     p->state.backoff = (struct weir_backoff_state){0};
 }
 
-/* This run ended with `code`: 0 if there is to be another, else the end. */
+/*
+ * This run ended with `code`: 0 if there is to be another, else the end.  The
+ * rule is told of no deadline: the puller's is not the stream's, and a pull that
+ * it cuts short goes on with the wait another time.
+ */
 static int restart_after(struct restart *p, int code)
 {
     struct weir_retry_outcome out = {.result = code};
@@ -62,7 +65,7 @@ static int restart_after(struct restart *p, int code)
     weir_stream_close(&p->source);
     if (p->opts.stable && now - p->began >= p->opts.stable)
         restart_count_anew(p);
-    wait = weir_retry_next(&p->rule, &p->state, &out, now, weir__attempt_outer(), &p->rng);
+    wait = weir_retry_next(&p->rule, &p->state, &out, now, WEIR_NEVER, &p->rng);
     if (wait == WEIR_RETRY_STOP)
         return code;
     event.attempt = p->state.failed;
