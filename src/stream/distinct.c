@@ -24,7 +24,8 @@ struct distinct {
     size_t size, max, n, head; /* of a key; of the ring */
     size_t places;             /* of the table, a power of two */
     uint64_t seed;
-    char *keys; /* the ring, and behind it room for one more */
+    char *keys;     /* the ring, and behind it room for one more */
+    uint64_t *hash; /* of each of these */
     uint32_t *table;
     int failed;
 };
@@ -36,17 +37,23 @@ static char *distinct_at(const struct distinct *d, size_t i)
     return d->keys + i * d->size;
 }
 
-static size_t distinct_home(const struct distinct *d, const char *key)
+/* Where the search for key k of the ring begins. */
+static size_t distinct_home(const struct distinct *d, size_t k)
 {
-    return (size_t)weir__bytes_hash(d->seed, key, d->size) & (d->places - 1);
+    return (size_t)d->hash[k] & (d->places - 1);
 }
 
-/* The place of the table that holds the key, or the free one where it belongs. */
-static size_t distinct_find(const struct distinct *d, const char *key)
+static bool distinct_same(const struct distinct *d, size_t a, size_t b)
 {
-    size_t i = distinct_home(d, key);
+    return d->hash[a] == d->hash[b] && memcmp(distinct_at(d, a), distinct_at(d, b), d->size) == 0;
+}
 
-    while (d->table[i] && memcmp(distinct_at(d, d->table[i] - 1), key, d->size) != 0)
+/* The place of the table that holds the same key as k, or the free one where it belongs. */
+static size_t distinct_find(const struct distinct *d, size_t k)
+{
+    size_t i = distinct_home(d, k);
+
+    while (d->table[i] && !distinct_same(d, d->table[i] - 1, k))
         i = (i + 1) & (d->places - 1);
     return i;
 }
@@ -57,7 +64,7 @@ static void distinct_forget(struct distinct *d, size_t gap)
     size_t mask = d->places - 1;
 
     for (size_t i = (gap + 1) & mask; d->table[i]; i = (i + 1) & mask) {
-        size_t home = distinct_home(d, distinct_at(d, d->table[i] - 1));
+        size_t home = distinct_home(d, d->table[i] - 1);
 
         if (((i - home) & mask) < ((i - gap) & mask))
             continue;
@@ -67,38 +74,47 @@ static void distinct_forget(struct distinct *d, size_t gap)
     d->table[gap] = 0;
 }
 
-/* The key in the room behind the ring is a new one: it takes the place of the oldest. */
-static void distinct_remember(struct distinct *d)
+/*
+ * The key in the room behind the ring is a new one, and belongs to `place`: it
+ * replaces the oldest, which may have moved that place.
+ */
+static void distinct_remember(struct distinct *d, size_t place)
 {
-    char *key = distinct_at(d, d->max);
     size_t to = d->n;
 
     if (d->n == d->max) {
         to = d->head;
-        distinct_forget(d, distinct_find(d, distinct_at(d, to)));
-        d->head = (d->head + 1) % d->max;
+        distinct_forget(d, distinct_find(d, to));
+        d->head = d->head + 1 < d->max ? d->head + 1 : 0;
+        place = distinct_find(d, d->max);
     } else {
         d->n++;
     }
-    memcpy(distinct_at(d, to), key, d->size);
-    d->table[distinct_find(d, key)] = (uint32_t)to + 1;
+    weir__item_copy(distinct_at(d, to), distinct_at(d, d->max), d->size);
+    d->hash[to] = d->hash[d->max];
+    d->table[place] = (uint32_t)to + 1;
 }
 
 /* 1 if the item is a new one, 0 if not, negative. */
 static int distinct_test(struct distinct *d, void *item)
 {
     char *key = distinct_at(d, d->max);
+    size_t place;
     int r = 1;
 
     if (d->key) {
         memset(key, 0, d->size);
         r = d->key(d->ctx, item, key);
     } else {
-        memcpy(key, item, d->size);
+        weir__item_copy(key, item, d->size);
     }
-    if (r <= 0 || d->table[distinct_find(d, key)])
-        return r < 0 ? r : 0;
-    distinct_remember(d);
+    if (r <= 0)
+        return r;
+    d->hash[d->max] = weir__bytes_hash(d->seed, key, d->size);
+    place = distinct_find(d, d->max);
+    if (d->table[place])
+        return 0;
+    distinct_remember(d, place);
     return 1;
 }
 
@@ -143,6 +159,7 @@ static void distinct_close(void *self, int why)
     (void)why;
     weir_stream_close(&d->source);
     weir__free(d->keys, (d->max + 1) * d->size);
+    weir__free(d->hash, (d->max + 1) * sizeof *d->hash);
     weir__free(d->table, d->places * sizeof *d->table);
     weir__free(d, sizeof *d);
 }
@@ -177,6 +194,7 @@ weir_stream *weir_distinct(weir_stream *s, weir_fn *key, void *ctx, struct weir_
         d->places *= 2;
     d->seed = weir__seed_next();
     d->keys = weir__alloc((max + 1) * d->size);
+    d->hash = weir__alloc((max + 1) * sizeof *d->hash);
     d->table = weir__alloc(d->places * sizeof *d->table);
-    return weir__self_stream(&distinct_ops, d, s->type, d->keys && d->table, &d->me);
+    return weir__self_stream(&distinct_ops, d, s->type, d->keys && d->hash && d->table, &d->me);
 }
