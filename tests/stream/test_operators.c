@@ -675,7 +675,7 @@ static void check_closed_early(void)
 }
 
 /* The scope it was built in closes: what it owned there has ended, and it is still to be freed. */
-static void check_scope_closed(void)
+static void check_scope_closed(int pulls)
 {
     struct outcome o = {.r = 1};
     weir_scope *scope;
@@ -685,7 +685,7 @@ static void check_scope_closed(void)
     plan.nap = WEIR_MS(5);
     scope = weir_scope_open(NULL);
     s = row->build();
-    pull_some(s, &o, 1, 2);
+    pull_some(s, &o, 1, pulls);
     EQ(weir_scope_close(&scope), 0);
     pull_some(s, &o, 1, row->flags & ENDLESS ? PULLS : -1);
     LE(o.r, row->flags & ENDLESS ? 1 : 0);
@@ -785,7 +785,8 @@ static int check_in_fiber(void *arg)
     check_slow_puller(&full);
     check_cancelled_pulls();
     check_closed_early();
-    check_scope_closed();
+    check_scope_closed(0);
+    check_scope_closed(2);
     if (row->flags & SOURCE)
         return 0;
     check_no_items();

@@ -152,6 +152,63 @@ TEST(sources_refuse_what_makes_no_sense)
     EQ(wides, 0);
 }
 
+static weir_stream *single(void *ctx, void *item)
+{
+    (void)ctx;
+    return weir_once(item, INT);
+}
+
+static int clones_left;
+
+static int clone_some(void *to, const void *from)
+{
+    if (clones_left-- == 0)
+        return -ENOSPC;
+    memcpy(to, from, sizeof(int64_t));
+    return 0;
+}
+
+SIM_TEST(a_clone_that_fails_comes_after_those_that_did_not)
+{
+    struct weir_type t = INT;
+    int64_t x = 7, got[8];
+    weir_stream *s;
+
+    t.clone = clone_some;
+    clones_left = 3;
+    s = weir_repeat(&x, t);
+    EQ(weir_pull(s, got, 8), 3);
+    clones_left = 0; /* it is tried again */
+    EQ(weir_pull(s, got, 8), -ENOSPC);
+    EQ(weir_pull(s, got, 8), -ENOSPC);
+    weir_stream_close(&s);
+    return 0;
+}
+
+static int three_numbers(void *ctx, void *in, void *out)
+{
+    (void)in;
+    *(int64_t *)out = ++*(int64_t *)ctx;
+    return *(int64_t *)ctx <= 3;
+}
+
+/* What never parks needs no fiber. */
+TEST(sources_that_do_not_park_work_off_a_fiber)
+{
+    struct weir_event ready;
+    int64_t x = 7, at = 0, got[4];
+    weir_stream *s = weir_repeat(&x, INT);
+
+    EQ(weir_pull(s, got, 4), 4);
+    weir_stream_close(&s);
+    weir_event_init(&ready);
+    s = weir_from_poll(three_numbers, &at, &ready, INT);
+    EQ(weir_pull(s, got, 4), 3);
+    EQ(weir_pull(s, got, 4), 0);
+    weir_stream_close(&s);
+    EXPECT(weir_flat_map(INTS(1, 2), single, NULL, INT), 0, 1, 2);
+}
+
 struct bell {
     struct weir_event ready;
     int asked, rung;
@@ -736,6 +793,34 @@ SIM_TEST(peek_shows_what_the_next_pull_gives)
     weir_stream_close(&s);
     weir_stream_close(&plain);
     refuses(weir_peekable(NULL), -EINVAL);
+    return 0;
+}
+
+static int peek_never(void *arg)
+{
+    void *item;
+
+    return weir_peek(arg, &item);
+}
+
+SIM_TEST(a_peek_is_a_pull)
+{
+    weir_stream *s = weir_peekable(weir_never(INT));
+    weir_scope *scope = weir_scope_open(NULL);
+    int64_t x;
+    void *item;
+
+    GO(scope, peek_never, s);
+    world_settle();
+    EQ(weir_peek(s, &item), -EBUSY);
+    EQ(weir_next(s, &x), -EBUSY);
+    EQ(weir_scope_cancel(scope, -ESTALE), 0);
+    EQ(weir_scope_close(&scope), -ESTALE);
+    struct weir_limit l;
+    EQ(weir_limit_init(&l, weir_after(WEIR_MS(1))), 0);
+    EQ(weir_limit_fini(&l, weir_peek(s, &item)),
+       -ETIMEDOUT); /* that one is over: its cancel is no end */
+    weir_stream_close(&s);
     return 0;
 }
 

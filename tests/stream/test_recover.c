@@ -160,6 +160,27 @@ SIM_TEST(a_cancel_in_the_backoff_is_no_end_and_no_attempt)
     return 0;
 }
 
+SIM_TEST(a_restart_that_is_closed_in_its_backoff_gives_the_budget_back)
+{
+    struct weir_budget budget;
+    struct weir_restart_opts o = {
+        .retry = {
+            .attempts = 9, .base = WEIR_S(100), .jitter = WEIR_JITTER_NONE, .budget = &budget}};
+    struct weir_limit l;
+    int64_t x;
+
+    EQ(weir_budget_init(&budget, &(struct weir_budget_opts){.ratio_milli = WEIR_BUDGET_NONE}), 0);
+    weir_stream *s = weir_restart(feed_make, NULL, INT, &o);
+    uint64_t left = weir_budget_left(&budget, weir_now());
+    feed = (struct feed){.breaks = 10, .poisoned = 1, .code = -EIO};
+    EQ(weir_limit_init(&l, weir_after(WEIR_MS(1))), 0);
+    EQ(weir_limit_fini(&l, weir_next(s, &x)), -ETIMEDOUT);
+    EQ(weir_budget_left(&budget, weir_now()), left - 1);
+    weir_stream_close(&s);
+    EQ(weir_budget_left(&budget, weir_now()), left);
+    return 0;
+}
+
 static int told, told_wait;
 
 static void on_retry(void *ctx, const struct weir_retry_event *e)
