@@ -66,14 +66,8 @@ int weir__node_deadline(struct weir__node *n, weir_time deadline);
 /* --- fibers ------------------------------------------------------------ */
 
 enum weir__fiber_state { WEIR__READY, WEIR__RUNNING, WEIR__PARKED, WEIR__DONE };
-enum {
-    WEIR__SLOT_TRY,
-    WEIR__SLOT_JOB,
-    WEIR__SLOT_GENERATOR,
-    WEIR__SLOT_USER,
-    WEIR__SLOT_NEST, /* struct weir__nest */
-    WEIR__SLOTS
-};
+/* NEST: a struct weir__nest */
+enum { WEIR__SLOT_TRY, WEIR__SLOT_JOB, WEIR__SLOT_NEST, WEIR__SLOT_USER, WEIR__SLOTS };
 
 struct weir__waiter {
     struct weir__list link;
