@@ -7,6 +7,7 @@
 #include <weir/base.h>
 #include <weir/run.h>
 #include <weir/scope.h>
+#include <weir/join.h>
 #include <weir/chan.h>
 #include <weir/sync.h>
 #include <weir/io.h>
@@ -22,6 +23,8 @@
 #include <weir/call.h>
 #include <weir/stream.h>
 #include <weir/fan.h>
+#include <weir/ops.h>
+#include <weir/recover.h>
 
 /* The code of a handle that a failed constructor gave, 0 for a sound one; -EINVAL for NULL. */
 #ifndef __cplusplus

@@ -75,9 +75,6 @@ WEIR_API weir_stream *weir_merge(weir_stream *const *sources, size_t n,
 WEIR_API weir_stream *weir_merge_preferred(weir_stream *const *sources, size_t n,
                                            const struct weir_merge_opts *opts);
 
-/* Negative, 0, positive: a before b, equal, a after b.  Never parks. */
-typedef int weir_cmp(void *ctx, const void *a, const void *b);
-
 struct weir_heads_opts {
     /*
      * 0: a source that loses nothing by a cancel (WEIR_STREAM_RESUMABLE) is
@@ -133,7 +130,8 @@ enum weir_race_mode {
 };
 
 /* The source that is first goes on alone; the others are cancelled, awaited and closed. */
-WEIR_API weir_stream *weir_race(weir_stream *const *sources, size_t n, enum weir_race_mode mode);
+WEIR_API weir_stream *weir_race_streams(weir_stream *const *sources, size_t n,
+                                        enum weir_race_mode mode);
 
 /* --- a set of streams that changes -------------------------------------------- */
 

@@ -234,6 +234,29 @@ WEIR_API int weir_count(weir_stream **s, uint64_t *n);
 WEIR_API int weir_first(weir_stream **s, void *item);
 /* The first for which fn is 1; upstream is closed then. */
 WEIR_API int weir_find(weir_stream **s, weir_fn *fn, void *ctx, void *item);
+/* The last item: 1, or 0 if there was none.  After a failure none is given. */
+WEIR_API int weir_last(weir_stream **s, void *item);
+/* Pulls all and drops it.  0 at the end. */
+WEIR_API int weir_drain(weir_stream **s);
+/* fn(ctx, item, acc): 1 goes on, 0 stops, negative fails.  1 if it was stopped, 0 at the end. */
+WEIR_API int weir_try_fold(weir_stream **s, weir_fn *fn, void *ctx, void *acc);
+/*
+ * The first item is moved to `acc`, then fn(ctx, item, acc) for each other, as
+ * in weir_fold.  1, or 0 if there was none.  After a failure *acc is dropped
+ * and zero.
+ */
+WEIR_API int weir_reduce(weir_stream **s, weir_fn *fn, void *ctx, void *acc);
+/* cmp(ctx, a, b) < 0, 0, > 0: the least or greatest item, the first of equals.  1, 0, negative. */
+typedef int weir_cmp(void *ctx, const void *a, const void *b);
+WEIR_API int weir_min(weir_stream **s, weir_cmp *cmp, void *ctx, void *item);
+WEIR_API int weir_max(weir_stream **s, weir_cmp *cmp, void *ctx, void *item);
+/*
+ * Is fn(ctx, item, NULL) 1 for any item; for all of them?  1, 0, or negative.
+ * Upstream is closed, and waited for, as soon as the answer is known: they
+ * pull one at a time.  Of no items: any 0, all 1.
+ */
+WEIR_API int weir_any(weir_stream **s, weir_fn *fn, void *ctx);
+WEIR_API int weir_all(weir_stream **s, weir_fn *fn, void *ctx);
 /* Sends all to the channel, which is not closed.  0, or why it stopped. */
 WEIR_API int weir_forward(weir_stream **s, weir_chan *ch);
 

@@ -66,7 +66,8 @@ int weir__node_deadline(struct weir__node *n, weir_time deadline);
 /* --- fibers ------------------------------------------------------------ */
 
 enum weir__fiber_state { WEIR__READY, WEIR__RUNNING, WEIR__PARKED, WEIR__DONE };
-enum { WEIR__SLOT_TRY, WEIR__SLOT_JOB, WEIR__SLOT_GENERATOR, WEIR__SLOT_USER, WEIR__SLOTS };
+/* NEST: a struct weir__nest */
+enum { WEIR__SLOT_TRY, WEIR__SLOT_JOB, WEIR__SLOT_NEST, WEIR__SLOT_USER, WEIR__SLOTS };
 
 struct weir__waiter {
     struct weir__list link;
@@ -383,6 +384,20 @@ void weir__pen_join(struct weir__pen *p);
 int weir__pen_why(const struct weir__pen *p);
 /* The result of one of its fibers: -ECANCELED by the deadlock detector is told as what it is. */
 int weir__pen_told(const struct weir__pen *p, int r);
+
+/*
+ * What a callback builds while its caller is being pulled belongs where that
+ * caller was built, not to the scope of whoever happens to pull: between enter
+ * and leave, pens made in the present scope take the builder of `pen`.
+ */
+struct weir__nest {
+    const struct weir__pen *pen;
+    weir_scope *scope;
+    void *outer;
+};
+
+void weir__nest_enter(struct weir__nest *n, const struct weir__pen *pen);
+void weir__nest_leave(struct weir__nest *n);
 
 /* --- channel ends held by fibers --------------------------------------- */
 

@@ -468,7 +468,7 @@ int weir_scope_drain(weir_scope *s, weir_time deadline)
 
 /* --- pens -------------------------------------------------------------- */
 
-static weir_scope *pen_builder(void)
+static weir_scope *pen_scope_here(void)
 {
     struct weir__fiber *me = weir__self();
     struct weir__node *n = me ? me->node : NULL;
@@ -476,6 +476,25 @@ static weir_scope *pen_builder(void)
     while (n && n->kind != WEIR__NODE_SCOPE)
         n = n->parent;
     return (weir_scope *)n;
+}
+
+static weir_scope *pen_builder(void)
+{
+    const struct weir__nest *nest = weir__fiber_slot_get(WEIR__SLOT_NEST);
+    weir_scope *s = pen_scope_here();
+
+    return nest && nest->scope == s && nest->pen->builder ? nest->pen->builder : s;
+}
+
+void weir__nest_enter(struct weir__nest *n, const struct weir__pen *pen)
+{
+    *n = (struct weir__nest){pen, pen_scope_here(), weir__fiber_slot_get(WEIR__SLOT_NEST)};
+    weir__fiber_slot_set(WEIR__SLOT_NEST, n);
+}
+
+void weir__nest_leave(struct weir__nest *n)
+{
+    weir__fiber_slot_set(WEIR__SLOT_NEST, n->outer);
 }
 
 int weir__pen_init(struct weir__pen *p)

@@ -3,7 +3,7 @@
  */
 #include <string.h>
 
-#include "stream/stream.h"
+#include "stream/items.h"
 
 enum { ENDS_BUFFER = 4096 };
 
@@ -32,7 +32,7 @@ static int ends_walk(weir_stream *s, weir_fn *fn, void *ctx, void *out)
     _Alignas(64) char small[ENDS_BUFFER];
     struct weir_type t = weir_stream_type(s);
     bool fits = t.size && t.size <= sizeof small;
-    char *buf = fits ? small : weir__places_new(t.size);
+    char *buf = fits ? small : weir__items_alloc(&t, 1);
     size_t max = fits ? sizeof small / t.size : 1;
     ssize_t n = buf ? 1 : -ENOMEM;
     int r = 0;
@@ -40,7 +40,7 @@ static int ends_walk(weir_stream *s, weir_fn *fn, void *ctx, void *out)
     while (r == 0 && n > 0 && (n = weir_pull(s, buf, max)) > 0)
         r = ends_batch(&t, buf, n, fn, ctx, out);
     if (!fits)
-        weir__places_free(buf, t.size);
+        weir__items_free(&t, buf, 1);
     return r < 0 ? r : (int)n;
 }
 
@@ -89,12 +89,12 @@ int weir_count(weir_stream **s, uint64_t *n)
 /* Is there one more than fits?  It is dropped. */
 static int ends_overflow(weir_stream *s)
 {
-    void *one = weir__places_new(s->type.size);
+    void *one = weir__items_alloc(&s->type, 1);
     ssize_t r = one ? weir_pull(s, one, 1) : -ENOMEM;
 
     if (r > 0)
         weir__item_drop(&s->type, one);
-    weir__places_free(one, s->type.size);
+    weir__items_free(&s->type, one, 1);
     return r > 0 ? WEIR_ETOOLARGE : (int)r;
 }
 
@@ -158,7 +158,7 @@ int weir_forward(weir_stream **s, weir_chan *ch)
     if (r < 0)
         return (int)r;
     t = (*s)->type;
-    item = weir__places_new(t.size);
+    item = weir__items_alloc(&t, 1);
     if (!item)
         r = -ENOMEM;
     while (r >= 0 && (r = weir_pull(*s, item, 1)) > 0) {
@@ -166,7 +166,7 @@ int weir_forward(weir_stream **s, weir_chan *ch)
         if (r < 0)
             weir__item_drop(&t, item);
     }
-    weir__places_free(item, t.size);
+    weir__items_free(&t, item, 1);
     weir_stream_close(s);
     return (int)r;
 }

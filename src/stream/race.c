@@ -114,7 +114,7 @@ static void race_books(const void *self, struct weir_fan_stats *out)
     out->dropped += c->dropped;
 }
 
-weir_stream *weir_race(weir_stream *const *sources, size_t n, enum weir_race_mode mode)
+weir_stream *weir_race_streams(weir_stream *const *sources, size_t n, enum weir_race_mode mode)
 {
     struct weir__inlet_how how = {.cap = 1, .same = true};
     struct race *c;

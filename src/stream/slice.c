@@ -8,7 +8,7 @@
 #include "stream/stream.h"
 
 struct slice {
-    weir_stream *source, *second;
+    weir_stream *source, *second, *me;
     weir_fn *fn;
     void *ctx;
     uint64_t left;
@@ -48,6 +48,8 @@ static weir_stream *slice_make(const struct weir_stream_ops *ops, const struct s
     s = weir_stream_new(ops, l, type);
     if (s->poison)
         slice_close(l, s->poison);
+    else
+        l->me = s;
     return s;
 }
 
@@ -92,6 +94,7 @@ static ssize_t skip_pull(void *self, void *items, size_t max)
         for (ssize_t i = 0; i < r; i++)
             weir__item_drop(&l->type, (char *)items + (size_t)i * l->type.size);
         l->left -= (uint64_t)r;
+        l->me->dropped += (uint64_t)r;
     }
     return weir_pull(l->source, items, max);
 }
@@ -128,6 +131,7 @@ static ssize_t while_pull(void *self, void *items, size_t max)
     if (more == 0 && l->inclusive)
         return 1;
     weir__item_drop(&l->type, items);
+    l->me->dropped++;
     return more;
 }
 

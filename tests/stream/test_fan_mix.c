@@ -160,7 +160,7 @@ static weir_stream *mix_net(struct mix *m, int depth)
     case 5:
         return weir_merge_preferred(in, n, &mo);
     case 6:
-        return weir_race(in, n, (enum weir_race_mode)mix_below(m, 2));
+        return weir_race_streams(in, n, (enum weir_race_mode)mix_below(m, 2));
     case 7:
         return weir_merge_sorted(in, n, mix_cmp, NULL, &ho);
     case 8:

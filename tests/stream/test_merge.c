@@ -232,7 +232,7 @@ FAN_TEST(a_stream_that_is_never_pulled_never_starts)
     weir_stream_close(&s);
     EQ(feeds[0].at + feeds[1].at, 0);
     EQ(feeds_open, 0);
-    s = weir_race(WEIR_STREAMS(feed(0, 9, 0), feed(1, 9, 0)), WEIR_RACE_VALUE);
+    s = weir_race_streams(WEIR_STREAMS(feed(0, 9, 0), feed(1, 9, 0)), WEIR_RACE_VALUE);
     weir_stream_close(&s);
     EQ(feeds_open, 0);
     return 0;
@@ -268,8 +268,8 @@ FAN_TEST(bad_merges_are_refused_and_close_their_sources)
     refused(weir_merge(WEIR_STREAMS(feed(0, 1, 0), weir_range(0, 1)), NULL), WEIR_ETYPE);
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         refused(weir_merge(WEIR_STREAMS(feed(0, 1, 0), feed(1, 1, 0)), &bad[i]), -EINVAL);
-    refused(weir_race(WEIR_STREAMS(feed(0, 1, 0)), (enum weir_race_mode)2), -EINVAL);
-    refused(weir_race(NULL, 0, WEIR_RACE_SIGNAL), -EINVAL);
+    refused(weir_race_streams(WEIR_STREAMS(feed(0, 1, 0)), (enum weir_race_mode)2), -EINVAL);
+    refused(weir_race_streams(NULL, 0, WEIR_RACE_SIGNAL), -EINVAL);
     EQ(weir_fan_stats(NULL, NULL), -EINVAL);
     return 0;
 }
@@ -289,10 +289,10 @@ TEST(off_a_fiber_a_merge_can_be_built_and_closed_but_not_pulled)
 FAN_TEST(the_first_source_goes_on_alone)
 {
     for (int resumable = 0; resumable < 2; resumable++) {
-        weir_stream *s = weir_race(WEIR_STREAMS(feed(0, 100, WEIR_MS(30)),
-                                                feed_as(1, 20, WEIR_MS(10), 0, resumable),
-                                                feed(2, 100, WEIR_MS(20))),
-                                   WEIR_RACE_SIGNAL);
+        weir_stream *s = weir_race_streams(WEIR_STREAMS(feed(0, 100, WEIR_MS(30)),
+                                                        feed_as(1, 20, WEIR_MS(10), 0, resumable),
+                                                        feed(2, 100, WEIR_MS(20))),
+                                           WEIR_RACE_SIGNAL);
         struct thing t;
 
         for (int i = 0; i < 20; i++) {
@@ -313,8 +313,8 @@ FAN_TEST(the_first_source_goes_on_alone)
 
 FAN_TEST(losers_that_had_an_item_are_in_the_books)
 {
-    weir_stream *s =
-        weir_race(WEIR_STREAMS(feed(0, 9, 0), feed(1, 9, 0), feed(2, 9, 0)), WEIR_RACE_SIGNAL);
+    weir_stream *s = weir_race_streams(WEIR_STREAMS(feed(0, 9, 0), feed(1, 9, 0), feed(2, 9, 0)),
+                                       WEIR_RACE_SIGNAL);
     struct weir_fan_stats b;
     int n = 0;
 
@@ -329,12 +329,12 @@ FAN_TEST(losers_that_had_an_item_are_in_the_books)
 
 FAN_TEST(a_signal_may_be_an_end_or_a_failure)
 {
-    weir_stream *s = weir_race(
+    weir_stream *s = weir_race_streams(
         WEIR_STREAMS(feed(0, 3, WEIR_MS(9)), feed_as(1, 0, WEIR_MS(1), -EIO, 0)), WEIR_RACE_SIGNAL);
-    weir_stream *v = weir_race(
+    weir_stream *v = weir_race_streams(
         WEIR_STREAMS(feed(2, 3, WEIR_MS(9)), feed_as(3, 0, WEIR_MS(1), -EIO, 0), feed(4, 0, 0)),
         WEIR_RACE_VALUE);
-    weir_stream *none = weir_race(
+    weir_stream *none = weir_race_streams(
         WEIR_STREAMS(feed(5, 0, WEIR_MS(9)), feed_as(6, 0, WEIR_MS(1), -EIO, 0)), WEIR_RACE_VALUE);
     int n = 0;
 
@@ -352,7 +352,7 @@ FAN_TEST(a_signal_may_be_an_end_or_a_failure)
 
 FAN_TEST(a_race_that_times_out_is_still_on)
 {
-    weir_stream *s = weir_race(
+    weir_stream *s = weir_race_streams(
         WEIR_STREAMS(feed(0, 3, WEIR_MS(30)), feed_as(1, 3, WEIR_MS(10), 0, 1)), WEIR_RACE_VALUE);
     struct weir_limit l;
     struct thing t;
@@ -383,9 +383,9 @@ static int merged(void *arg)
 
 static int raced(void *arg)
 {
-    weir_stream *s =
-        weir_race(WEIR_STREAMS(feed_as(0, 3, WEIR_MS(2), 0, arg != NULL), feed(1, 3, WEIR_MS(3))),
-                  WEIR_RACE_VALUE);
+    weir_stream *s = weir_race_streams(
+        WEIR_STREAMS(feed_as(0, 3, WEIR_MS(2), 0, arg != NULL), feed(1, 3, WEIR_MS(3))),
+        WEIR_RACE_VALUE);
     int n = 0, r = fan_drain(s, &n);
 
     OK(r < 0 || n == 3);
