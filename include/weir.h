@@ -20,6 +20,7 @@
 #include <weir/policy.h>
 #include <weir/call.h>
 #include <weir/stream.h>
+#include <weir/shape.h>
 
 /* The code of a handle that a failed constructor gave, 0 for a sound one; -EINVAL for NULL. */
 #ifndef __cplusplus
