@@ -18,14 +18,24 @@ struct pace {
     uint64_t owes; /* what the kept item has not been charged yet */
 };
 
+/* What has come later than the slack is not made good. */
+static void pace_forgive(struct pace *p)
+{
+    weir_time now = weir_now();
+
+    if (now - p->at > PACE_SLACK)
+        p->at = now;
+}
+
 static void pace_arrival(struct pace *p, weir_time before)
 {
     weir_time now = weir_now();
 
     p->base.holding = true;
     p->owes = p->opts.cost ? p->opts.cost(p->opts.ctx, weir__shape_kept(&p->base)) : 1;
-    if (now > before || now - p->at > PACE_SLACK || p->opts.enforce)
-        p->at = now; /* it had to be waited for, or the puller was away */
+    if (now > before || p->opts.enforce)
+        p->at = now; /* it had to be waited for */
+    pace_forgive(p);
 }
 
 static ssize_t pace_refuse(struct pace *p)
@@ -58,6 +68,7 @@ static ssize_t pace_pay(struct pace *p)
                 return r;
         }
         p->at += wait;
+        pace_forgive(p); /* the puller was away */
     }
     return 0;
 }
