@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <weir.h>
 
+#include "core/core.h"
 #include "core/world.h"
 
 enum { MARBLES_STEP = 10, MARBLES_MOST = 128, MARBLES_TEXT = 1024 };
@@ -137,7 +138,7 @@ static inline weir_stream *marbles_counted(const char *script, int *closed)
     *m = (struct marbles){script, WEIR_EPOCH, false, closed};
     s = weir_stream_new(&ops, m, mark_type());
     if (weir_error(s) < 0)
-        free(m);
+        marbles_close(m, weir_error(s));
     return s;
 }
 
