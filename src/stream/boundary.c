@@ -110,8 +110,7 @@ static bool boundary_fits(const struct boundary *b, uint64_t w)
 {
     if (b->n == b->cap)
         return false;
-    return !b->weights || b->n == 0 ||
-           (w <= b->opts.weight && b->weight <= b->opts.weight - w);
+    return !b->weights || b->n == 0 || (w <= b->opts.weight && b->weight <= b->opts.weight - w);
 }
 
 static void boundary_push(struct boundary *b, uint64_t w)

@@ -58,8 +58,7 @@ static ssize_t debounce_pull(void *self, void *items, size_t max)
         }
         if (g->over)
             return g->end;
-        r = weir__shape_take(g, weir__shape_fresh(g), 1,
-                             g->holding ? debounce_due(d) : WEIR_NEVER);
+        r = weir__shape_take(g, weir__shape_fresh(g), 1, g->holding ? debounce_due(d) : WEIR_NEVER);
         if (r > 0)
             r = debounce_arrival(d, items);
         else if (r == WEIR__SHAPE_LATE)

@@ -67,8 +67,7 @@ static ssize_t throttle_pull(void *self, void *items, size_t max)
             return throttle_give(t, items);
         if (g->over)
             return g->end;
-        r = weir__shape_take(g, weir__shape_fresh(g), 1,
-                             g->holding ? throttle_end(t) : WEIR_NEVER);
+        r = weir__shape_take(g, weir__shape_fresh(g), 1, g->holding ? throttle_end(t) : WEIR_NEVER);
         if (r > 0) {
             r = throttle_arrival(t, items);
         } else if (r == WEIR__SHAPE_LATE) {

@@ -239,8 +239,12 @@ static inline void marbles_run(struct marbles_log *l, weir_stream *s, weir_span 
     }
     if (r <= 0) {
         l->end = (int)r;
-        marbles_note(l, r == 0 ? "|" : r == -EIO ? "!" : r == -ETIMEDOUT ? "timeout"
-                        : r == WEIR_EFULL ? "full" : r == WEIR_ERATE ? "rate" : "?");
+        marbles_note(l, r == 0            ? "|"
+                        : r == -EIO       ? "!"
+                        : r == -ETIMEDOUT ? "timeout"
+                        : r == WEIR_EFULL ? "full"
+                        : r == WEIR_ERATE ? "rate"
+                                          : "?");
         EQ(l->books.held, 0);
     }
     weir_stream_close(&s);

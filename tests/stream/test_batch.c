@@ -18,9 +18,8 @@ SIM_TEST(a_half_built_batch_survives_a_cut_at_any_instant)
         char got[MARBLES_TEXT], want[MARBLES_TEXT];
         weir_time start = weir_now();
         struct marbles *m = malloc(sizeof *m);
-        static const struct weir_stream_ops ops = {sizeof(struct weir_stream_ops),
-                                                   WEIR_STREAM_RESUMABLE, marbles_pull,
-                                                   marbles_close};
+        static const struct weir_stream_ops ops = {
+            sizeof(struct weir_stream_ops), WEIR_STREAM_RESUMABLE, marbles_pull, marbles_close};
         weir_stream *s;
 
         *m = (struct marbles){"a-bc-----(de)-f|", start, false, NULL};

@@ -59,8 +59,8 @@ static weir_stream *over_debounce(weir_stream *s)
 
 static weir_stream *over_throttle(weir_stream *s)
 {
-    return weir_throttle(s, &(struct weir_throttle_opts){.period = WEIR_MS(10),
-                                                         .edges = WEIR_TRAILING});
+    return weir_throttle(
+        s, &(struct weir_throttle_opts){.period = WEIR_MS(10), .edges = WEIR_TRAILING});
 }
 
 static weir_stream *over_sample(weir_stream *s)
@@ -93,8 +93,9 @@ SIM_TEST(guide_8_2_a_busy_source_starves_nobody_with_max_wait)
     struct marbles_log l;
     struct weir_debounce_opts o = {.quiet = WEIR_MS(15), .max_wait = WEIR_MS(45)};
 
-    marbles_run(&l, weir_debounce(marbles("abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyz|"),
-                                  &o), 0, 0);
+    marbles_run(&l,
+                weir_debounce(marbles("abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyz|"), &o),
+                0, 0);
     EQ(l.events[0].at, WEIR_MS(45));
     for (size_t i = 1; i + 2 < l.n; i++)
         EQ(l.events[i].at - l.events[i - 1].at, WEIR_MS(50)); /* 45 after the next item */
@@ -132,8 +133,8 @@ SIM_TEST(one_item_on_both_edges_goes_out_once)
 /* Given up at 25 with a kept since 0; back at 100: a was due at 35, whatever came later. */
 SIM_TEST(what_was_due_while_nobody_pulled_goes_out_first)
 {
-    weir_stream *s = weir_debounce(marbles("a------b|"),
-                                   &(struct weir_debounce_opts){.quiet = WEIR_MS(35)});
+    weir_stream *s =
+        weir_debounce(marbles("a------b|"), &(struct weir_debounce_opts){.quiet = WEIR_MS(35)});
     struct weir_limit l;
     struct mark m;
 
@@ -157,15 +158,17 @@ SIM_TEST(a_failure_drops_what_is_kept_only_if_asked_to)
 {
     struct marbles_log l;
 
-    marbles_run(&l, weir_debounce(marbles("ab!"), &(struct weir_debounce_opts){
-                                                       .quiet = WEIR_S(1), .drop_failed = 1}),
+    marbles_run(&l,
+                weir_debounce(marbles("ab!"),
+                              &(struct weir_debounce_opts){.quiet = WEIR_S(1), .drop_failed = 1}),
                 0, 0);
     EQ(l.end, -EIO);
     EQ(l.books.out, 0);
     EQ(l.books.failed, 1);
     EQ(l.books.replaced, 1);
-    marbles_run(&l, weir_throttle(marbles("abc!"), &(struct weir_throttle_opts){
-                                                        .period = WEIR_S(1), .drop_failed = 1}),
+    marbles_run(&l,
+                weir_throttle(marbles("abc!"),
+                              &(struct weir_throttle_opts){.period = WEIR_S(1), .drop_failed = 1}),
                 0, 0);
     EQ(l.end, -EIO);
     EQ(l.books.out, 1);
@@ -221,15 +224,18 @@ SIM_TEST(guide_8_3_what_is_overwritten_is_counted)
 {
     struct marbles_log l;
 
-    marbles_run(&l, weir_throttle(marbles("abcdef|"),
-                                  &(struct weir_throttle_opts){.period = WEIR_MS(25)}), 0, 0);
+    marbles_run(
+        &l, weir_throttle(marbles("abcdef|"), &(struct weir_throttle_opts){.period = WEIR_MS(25)}),
+        0, 0);
     EQ(l.books.in, 6);
     EQ(l.books.out, 4); /* a at 0, c at 25, e at 50, f at the end */
     EQ(l.books.replaced, 2);
     EQ(l.books.refused, 0);
-    marbles_run(&l, weir_throttle(marbles("abcdef|"),
-                                  &(struct weir_throttle_opts){.period = WEIR_MS(25),
-                                                               .edges = WEIR_LEADING}), 0, 0);
+    marbles_run(
+        &l,
+        weir_throttle(marbles("abcdef|"),
+                      &(struct weir_throttle_opts){.period = WEIR_MS(25), .edges = WEIR_LEADING}),
+        0, 0);
     EQ(l.books.in, 6);
     EQ(l.books.refused, 6 - l.books.out);
     EQ(l.books.replaced, 0);
@@ -254,7 +260,6 @@ SIM_TEST(a_sample_keeps_its_grid_whatever_the_puller_does)
 
 SIM_TEST(a_sample_of_nothing_new_is_nothing)
 {
-    want(weir_sample(marbles("a----------------b---------|"), WEIR_MS(35)),
-         "35:a 175:b 270:|");
+    want(weir_sample(marbles("a----------------b---------|"), WEIR_MS(35)), "35:a 175:b 270:|");
     return 0;
 }

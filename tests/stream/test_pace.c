@@ -11,9 +11,9 @@ static weir_time paced[PACED];
 /* Items that are always there, at a rate; the puller is busy after each, or now and then. */
 static void paced_run(uint32_t per_sec, uint32_t burst, weir_span busy, bool now_and_then)
 {
-    weir_stream *s = weir_pace(
-        weir_range(0, INT64_MAX),
-        &(struct weir_pace_opts){.rate = {.per_sec = per_sec, .burst = burst}});
+    weir_stream *s =
+        weir_pace(weir_range(0, INT64_MAX),
+                  &(struct weir_pace_opts){.rate = {.per_sec = per_sec, .burst = burst}});
     int64_t x;
 
     for (int i = 0; i < PACED; i++) {
@@ -36,8 +36,8 @@ static void paced_law(uint32_t per_sec, uint32_t burst)
             double most = burst + ((double)(paced[i + width] - paced[i]) + 1e6) / period;
 
             if (width + 1 > most + 1e-6)
-                FAIL("%d in %lld ns at %u/s", width + 1,
-                     (long long)(paced[i + width] - paced[i]), per_sec);
+                FAIL("%d in %lld ns at %u/s", width + 1, (long long)(paced[i + width] - paced[i]),
+                     per_sec);
         }
 }
 
@@ -89,8 +89,8 @@ TEST(what_a_puller_is_late_by_less_than_a_millisecond_is_made_good)
 
 static int away(void *arg)
 {
-    weir_stream *s = weir_pace(weir_range(0, INT64_MAX),
-                               &(struct weir_pace_opts){.rate = {.per_sec = 100}});
+    weir_stream *s =
+        weir_pace(weir_range(0, INT64_MAX), &(struct weir_pace_opts){.rate = {.per_sec = 100}});
     int64_t x;
 
     (void)arg;
@@ -117,8 +117,8 @@ static uint64_t cost(void *ctx, const void *item)
 
 SIM_TEST(an_item_dearer_than_the_burst_is_paid_in_parts)
 {
-    struct weir_pace_opts o = {
-        .rate = {.count = 1, .period = WEIR_MS(10), .burst = 2}, .cost = cost};
+    struct weir_pace_opts o = {.rate = {.count = 1, .period = WEIR_MS(10), .burst = 2},
+                               .cost = cost};
 
     marbles_want(weir_pace(marbles("(ahaaca)|"), &o), 0, /* 0, 7, 0, 0, 2, 0 cells */
                  "0:a 50:h 50:a 50:a 70:c 70:a 70:|");
@@ -129,9 +129,10 @@ SIM_TEST(an_item_that_comes_too_early_is_counted_as_failed)
 {
     struct marbles_log l;
 
-    marbles_run(&l, weir_pace(marbles("ab|"), &(struct weir_pace_opts){
-                                                   .rate = {.per_sec = 10}, .enforce = 1}),
-                0, 0);
+    marbles_run(
+        &l,
+        weir_pace(marbles("ab|"), &(struct weir_pace_opts){.rate = {.per_sec = 10}, .enforce = 1}),
+        0, 0);
     EQ(l.end, WEIR_ERATE);
     EQ(l.books.out, 1);
     EQ(l.books.failed, 1);
@@ -140,8 +141,8 @@ SIM_TEST(an_item_that_comes_too_early_is_counted_as_failed)
 
 SIM_TEST(a_pull_that_gives_up_keeps_the_item_and_its_turn)
 {
-    weir_stream *s = weir_pace(marbles("(abc)|"),
-                               &(struct weir_pace_opts){.rate = {.per_sec = 10}});
+    weir_stream *s =
+        weir_pace(marbles("(abc)|"), &(struct weir_pace_opts){.rate = {.per_sec = 10}});
     struct mark m;
 
     for (int i = 0; i < 3; i++) {

@@ -59,9 +59,11 @@ struct op {
                           .items = 4, .wait = WEIR_MS(25), .weight = 3, .weigh = weigh_letter}))   \
     OP(debounce, LAST, 0, weir_debounce(s0, &(struct weir_debounce_opts){.quiet = WEIR_MS(15)}))   \
     OP(debounce_max, LAST, 0,                                                                      \
-       weir_debounce(s0, &(struct weir_debounce_opts){.quiet = WEIR_MS(15), .max_wait = WEIR_MS(35)})) \
+       weir_debounce(s0,                                                                           \
+                     &(struct weir_debounce_opts){.quiet = WEIR_MS(15), .max_wait = WEIR_MS(35)})) \
     OP(debounce_leading, 0, 0,                                                                     \
-       weir_debounce(s0, &(struct weir_debounce_opts){.quiet = WEIR_MS(15), .edges = WEIR_LEADING})) \
+       weir_debounce(s0,                                                                           \
+                     &(struct weir_debounce_opts){.quiet = WEIR_MS(15), .edges = WEIR_LEADING}))   \
     OP(debounce_both, LAST, 0,                                                                     \
        weir_debounce(s0, &(struct weir_debounce_opts){.quiet = WEIR_MS(15), .edges = 3}))          \
     OP(debounce_drops, LAST, 0,                                                                    \
@@ -69,37 +71,38 @@ struct op {
     OP(throttle, LAST, WEIR_MS(35),                                                                \
        weir_throttle(s0, &(struct weir_throttle_opts){.period = WEIR_MS(35)}))                     \
     OP(throttle_leading, 0, WEIR_MS(35),                                                           \
-       weir_throttle(s0, &(struct weir_throttle_opts){.period = WEIR_MS(35), .edges = WEIR_LEADING})) \
+       weir_throttle(s0,                                                                           \
+                     &(struct weir_throttle_opts){.period = WEIR_MS(35), .edges = WEIR_LEADING}))  \
     OP(throttle_trailing, LAST, WEIR_MS(35),                                                       \
        weir_throttle(s0, &(struct weir_throttle_opts){.period = WEIR_MS(35), .edges = 2}))         \
     OP(sample, LAST, 0, weir_sample(s0, WEIR_MS(35)))                                              \
     OP(pace, LOSSLESS, WEIR_MS(14),                                                                \
        weir_pace(s0, &(struct weir_pace_opts){.rate = {.count = 1, .period = WEIR_MS(15)}}))       \
     OP(pace_costs, LOSSLESS, 0,                                                                    \
-       weir_pace(s0, &(struct weir_pace_opts){.rate = {.count = 1, .period = WEIR_MS(15),          \
-                                                       .burst = 2}, .cost = weigh_letter}))        \
+       weir_pace(s0,                                                                               \
+                 &(struct weir_pace_opts){.rate = {.count = 1, .period = WEIR_MS(15), .burst = 2}, \
+                                          .cost = weigh_letter}))                                  \
     OP(delay, LOSSLESS, 0, weir_delay(s0, WEIR_MS(25), 3))                                         \
     OP(timeouts, LOSSLESS, 0,                                                                      \
-       weir_timeouts(s0, &(struct weir_timeouts_opts){WEIR_S(90), WEIR_S(90), WEIR_S(90),          \
-                                                      WEIR_S(90), {0}}))                           \
+       weir_timeouts(                                                                              \
+           s0, &(struct weir_timeouts_opts){WEIR_S(90), WEIR_S(90), WEIR_S(90), WEIR_S(90), {0}})) \
     OP(timeouts_short, CUTS, 0,                                                                    \
-       weir_timeouts(s0, &(struct weir_timeouts_opts){WEIR_MS(45), WEIR_MS(35), WEIR_MS(145),      \
-                                                      WEIR_MS(95), {0}}))                          \
+       weir_timeouts(s0, &(struct weir_timeouts_opts){                                             \
+                             WEIR_MS(45), WEIR_MS(35), WEIR_MS(145), WEIR_MS(95), {0}}))           \
     OP(keep_alive, LOSSLESS, 0, weir_keep_alive(s0, WEIR_MS(15), no_item, NULL))                   \
     OP(keep_alive_makes, 0, 0, weir_keep_alive(s0, WEIR_MS(15), make_tilde, NULL))                 \
-    OP(take_until, LOSSLESS, 0,                                                                    \
-       weir_take_until(s0, &(struct weir_until_opts){.event = &event}))                            \
+    OP(take_until, LOSSLESS, 0, weir_take_until(s0, &(struct weir_until_opts){.event = &event}))   \
     OP(take_until_soon, CUTS, 0,                                                                   \
-       weir_take_until(s0, &(struct weir_until_opts){.event = &event,                              \
-                                                     .deadline = WEIR_EPOCH + WEIR_MS(155)}))      \
+       weir_take_until(                                                                            \
+           s0, &(struct weir_until_opts){.event = &event, .deadline = WEIR_EPOCH + WEIR_MS(155)})) \
     OP(stage, LOSSLESS, 0, weir_stage(s0, &(struct weir_stage_opts){.capacity = 3}))               \
     OP(stage_weighs, LOSSLESS, 0,                                                                  \
        weir_stage(s0, &(struct weir_stage_opts){.weight = 4, .weigh = weigh_letter}))              \
     OP(stage_newest, 0, 0,                                                                         \
        weir_stage(s0, &(struct weir_stage_opts){.capacity = 2, .overflow = WEIR_DROP_NEWEST}))     \
     OP(stage_oldest, LAST, 0,                                                                      \
-       weir_stage(s0, &(struct weir_stage_opts){.weight = 4, .weigh = weigh_letter,                \
-                                                .overflow = WEIR_DROP_OLDEST}))                    \
+       weir_stage(s0, &(struct weir_stage_opts){                                                   \
+                          .weight = 4, .weigh = weigh_letter, .overflow = WEIR_DROP_OLDEST}))      \
     OP(stage_latest, LAST, 0,                                                                      \
        weir_stage(s0, &(struct weir_stage_opts){.capacity = 2, .overflow = WEIR_LATEST}))          \
     OP(stage_fails, CUTS, 0,                                                                       \
@@ -555,7 +558,8 @@ static int faulty(void *arg)
 {
     const struct op *op = arg;
     struct weir_type type;
-    weir_stream *s = over(op, marbles_mapped("a-(bc)--d-e---f|"));
+    const char *in = "a-(bc)--d-e---f|";
+    weir_stream *s = over(op, mapped ? marbles_mapped(in) : marbles(in));
     struct weir_shape_stats b;
     ssize_t r;
     int cuts = 0;
@@ -599,6 +603,9 @@ static void faulty_once(void *arg)
     TEST(name##_stands_a_fault_at_every_point)                                                     \
     {                                                                                              \
         static struct op op = {#name, build_##name, flags, gap};                                   \
+        mapped = false;                                                                            \
+        EVERY_POINT(faulty_once, &op);                                                             \
+        mapped = true;                                                                             \
         EVERY_POINT(faulty_once, &op);                                                             \
     }
 OPS(OP)

@@ -32,8 +32,8 @@ SIM_TEST(a_stage_runs_ahead_by_exactly_its_capacity)
 {
     for (size_t capacity = 1; capacity < 6; capacity++) {
         uint64_t before = marks_made;
-        weir_stream *s = stage("(abcdefghijklmnopqrstuvwxyz)|",
-                               (struct weir_stage_opts){.capacity = capacity});
+        weir_stream *s =
+            stage("(abcdefghijklmnopqrstuvwxyz)|", (struct weir_stage_opts){.capacity = capacity});
 
         EQ(next(s), 'a');
         EQ(weir_sleep(weir_after(WEIR_S(1))), 0);
@@ -122,8 +122,8 @@ SIM_TEST(the_queue_holds_no_more_weight_than_stated)
 
 SIM_TEST(both_bounds_hold_at_once)
 {
-    weir_stream *s = stage("(aaaaaaaa)|", (struct weir_stage_opts){
-                                              .capacity = 2, .weight = 100, .weigh = weigh});
+    weir_stream *s = stage("(aaaaaaaa)|",
+                           (struct weir_stage_opts){.capacity = 2, .weight = 100, .weigh = weigh});
 
     EQ(next(s), 'a');
     EQ(weir_sleep(weir_after(WEIR_MS(1))), 0);
@@ -136,9 +136,9 @@ SIM_TEST(both_bounds_hold_at_once)
 
 SIM_TEST(the_oldest_go_until_the_newest_fits)
 {
-    weir_stream *s = stage("-(bbbbd)-|", (struct weir_stage_opts){
-                                             .weight = 4, .weigh = weigh,
-                                             .overflow = WEIR_DROP_OLDEST});
+    weir_stream *s =
+        stage("-(bbbbd)-|",
+              (struct weir_stage_opts){.weight = 4, .weigh = weigh, .overflow = WEIR_DROP_OLDEST});
 
     EQ(next(s), 'b'); /* the last of them: all came in one go, and d is 3 */
     EQ(books(s).replaced, 3);
@@ -162,9 +162,9 @@ static void on_drop(void *ctx, void *item)
 
 static void overflows(enum weir_overflow how, const char *lost, const char *rest, int end)
 {
-    weir_stream *s = stage("abcdefg|", (struct weir_stage_opts){.capacity = 2, .overflow = how,
-                                                                .on_drop = on_drop,
-                                                                .ctx = dropped});
+    weir_stream *s =
+        stage("abcdefg|", (struct weir_stage_opts){
+                              .capacity = 2, .overflow = how, .on_drop = on_drop, .ctx = dropped});
     weir_time start = weir_now();
     struct weir_shape_stats b;
     char got[16] = "";
@@ -176,7 +176,9 @@ static void overflows(enum weir_overflow how, const char *lost, const char *rest
     b = books(s);
     STREQ(dropped, lost);
     EQ(b.replaced + b.refused + b.failed, strlen(lost));
-    EQ(how == WEIR_DROP_NEWEST ? b.refused : how == WEIR_FAIL ? b.failed : b.replaced,
+    EQ(how == WEIR_DROP_NEWEST ? b.refused
+       : how == WEIR_FAIL      ? b.failed
+                               : b.replaced,
        strlen(lost));
     EQ(weir_stream_dropped(s), strlen(lost));
     for (char c; (c = next(s)) != (char)end;)
@@ -237,9 +239,9 @@ TEST(a_full_stage_fails_after_what_is_queued)
 /* A source that never parks, dropped without end: the others run all the same. */
 SIM_TEST(an_endless_source_that_overflows_shares_the_loop)
 {
-    weir_stream *s = weir_stage(weir_range(0, INT64_MAX),
-                                &(struct weir_stage_opts){.capacity = 4,
-                                                          .overflow = WEIR_DROP_OLDEST});
+    weir_stream *s =
+        weir_stage(weir_range(0, INT64_MAX),
+                   &(struct weir_stage_opts){.capacity = 4, .overflow = WEIR_DROP_OLDEST});
     int64_t x, last = -1;
 
     for (int i = 0; i < 1000; i++) {

@@ -10,15 +10,23 @@
 static bool mapped; /* the source is behind a callback */
 
 #define IN (mapped ? marbles_mapped(in) : marbles(in))
-#define DEBOUNCE(ms, ...) &(struct weir_debounce_opts){.quiet = WEIR_MS(ms), __VA_ARGS__}
-#define THROTTLE(ms, ...) &(struct weir_throttle_opts){.period = WEIR_MS(ms), __VA_ARGS__}
+#define DEBOUNCE(ms, ...)                                                                          \
+    &(struct weir_debounce_opts)                                                                   \
+    {                                                                                              \
+        .quiet = WEIR_MS(ms), __VA_ARGS__                                                          \
+    }
+#define THROTTLE(ms, ...)                                                                          \
+    &(struct weir_throttle_opts)                                                                   \
+    {                                                                                              \
+        .period = WEIR_MS(ms), __VA_ARGS__                                                         \
+    }
 #define PACE(ms, b, ...)                                                                           \
     &(struct weir_pace_opts)                                                                       \
     {                                                                                              \
         .rate = {.count = 1, .period = WEIR_MS(ms), .burst = (b)}, __VA_ARGS__                     \
     }
 #define TIMEOUTS(...) (&(struct weir_timeouts_opts){__VA_ARGS__})
-#define STAGE(how) (&(struct weir_stage_opts){.capacity = 2, .overflow = (how)})
+#define STAGE(how) (&(struct weir_stage_opts){.capacity = 3, .overflow = (how)})
 
 /* --- what the lines of the table call ------------------------------------------------ */
 
@@ -105,7 +113,7 @@ struct line {
 };
 
 #define SECTION(title)
-#define TIMELINE(name, title, script, expression, busy, want)                                          \
+#define TIMELINE(name, title, script, expression, busy, want)                                      \
     static weir_stream *build_##name(const char *in)                                               \
     {                                                                                              \
         (void)in;                                                                                  \
@@ -116,7 +124,8 @@ struct line {
 #undef TIMELINE
 
 #define SECTION(title) {title, NULL, NULL, 0, NULL},
-#define TIMELINE(name, title, script, expression, busy, want) {title, script, build_##name, busy, want},
+#define TIMELINE(name, title, script, expression, busy, want)                                      \
+    {title, script, build_##name, busy, want},
 static const struct line lines[] = {
 #include "stream/timelines.def"
 };
@@ -148,10 +157,10 @@ static void line_runs(const struct line *l)
 }
 
 #define SECTION(title)
-#define TIMELINE(name, title, script, expression, busy, want)                                          \
+#define TIMELINE(name, title, script, expression, busy, want)                                      \
     TEST(timeline_##name)                                                                          \
     {                                                                                              \
-        line_runs(&(struct line){title, script, build_##name, busy, want});                            \
+        line_runs(&(struct line){title, script, build_##name, busy, want});                        \
     }
 #include "stream/timelines.def"
 #undef SECTION
@@ -183,6 +192,8 @@ static void draw_cell(struct drawing *d, int row, weir_time at, const char *text
         d->at[i] = at;
         d->n++;
     }
+    if (*text >= '0' && *text <= '9' && d->cell[row][i][0])
+        strncat(d->cell[row][i], ",", 2);
     strncat(d->cell[row][i], text, sizeof d->cell[row][i] - 1 - strlen(d->cell[row][i]));
 }
 
@@ -255,7 +266,7 @@ TEST(the_timelines_are_written_down)
     OK(f != NULL);
     for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
         if (!lines[i].build) {
-            fprintf(f, "%s== %s\n", i ? "\n" : "", lines[i].title);
+            fprintf(f, "== %s\n", lines[i].title);
             continue;
         }
         EQ(world_run(line_fiber, (void *)&lines[i]), 0);

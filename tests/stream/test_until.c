@@ -70,8 +70,8 @@ SIM_TEST(each_timeout_says_which_it_was)
 
 SIM_TEST(the_source_is_closed_while_the_puller_is_away)
 {
-    weir_stream *s = weir_timeouts(source("abc|"),
-                                   &(struct weir_timeouts_opts){.pressure = WEIR_MS(50)});
+    weir_stream *s =
+        weir_timeouts(source("abc|"), &(struct weir_timeouts_opts){.pressure = WEIR_MS(50)});
 
     EQ(next(s), 'a');
     EQ(weir_sleep(weir_after(WEIR_MS(49))), 0);
@@ -80,8 +80,7 @@ SIM_TEST(the_source_is_closed_while_the_puller_is_away)
     EQ(closed, 1);
     EQ(next(s), 'T');
     weir_stream_close(&s);
-    s = weir_timeouts(source("a------------|"),
-                      &(struct weir_timeouts_opts){.total = WEIR_MS(50)});
+    s = weir_timeouts(source("a------------|"), &(struct weir_timeouts_opts){.total = WEIR_MS(50)});
     EQ(next(s), 'a');
     EQ(weir_sleep(weir_after(WEIR_MS(51))), 0);
     EQ(closed, 1);
@@ -93,8 +92,8 @@ SIM_TEST(the_source_is_closed_while_the_puller_is_away)
 
 SIM_TEST(an_item_that_is_there_is_given_however_late)
 {
-    weir_stream *s = weir_timeouts(source("ab-----c|"),
-                                   &(struct weir_timeouts_opts){.first = 1, .idle = 1});
+    weir_stream *s =
+        weir_timeouts(source("ab-----c|"), &(struct weir_timeouts_opts){.first = 1, .idle = 1});
 
     EQ(next(s), 'a');
     EQ(weir_sleep(weir_after(WEIR_S(2))), 0);
@@ -109,8 +108,8 @@ SIM_TEST(an_item_that_is_there_is_given_however_late)
 /* The wait goes on through a pull that is given up: it does not begin again. */
 SIM_TEST(a_timeout_does_not_begin_again_with_each_pull)
 {
-    weir_stream *s = weir_timeouts(source("---------a|"),
-                                   &(struct weir_timeouts_opts){.first = WEIR_MS(55)});
+    weir_stream *s =
+        weir_timeouts(source("---------a|"), &(struct weir_timeouts_opts){.first = WEIR_MS(55)});
 
     for (int i = 0; i < 2; i++) {
         struct weir_limit l;
@@ -140,9 +139,9 @@ SIM_TEST(a_source_that_times_out_itself_is_not_taken_for_ours)
 
 static int timeouts_alone(void *arg)
 {
-    weir_stream *s = weir_timeouts(weir_then(source("abc|"), marbles_move, NULL, mark_type()),
-                                   &(struct weir_timeouts_opts){WEIR_MS(30), WEIR_MS(30),
-                                                                WEIR_MS(70), WEIR_MS(30), {0}});
+    weir_stream *s = weir_timeouts(
+        weir_then(source("abc|"), marbles_move, NULL, mark_type()),
+        &(struct weir_timeouts_opts){WEIR_MS(30), WEIR_MS(30), WEIR_MS(70), WEIR_MS(30), {0}});
     (void)arg;
     while (next(s) == 'a')
         EQ(weir_sleep(weir_after(WEIR_MS(40))) <= 0, 1);
