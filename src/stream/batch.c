@@ -76,7 +76,7 @@ static void batch_weigh(struct batch *b)
         b->since = weir_now();
         return;
     }
-    b->weight = w > UINT64_MAX - b->weight ? UINT64_MAX : b->weight + w;
+    b->weight += w; /* <= opts.weight, or it is alone */
 }
 
 /* Items into the batch until it is full or due.  0, or negative: cut. */

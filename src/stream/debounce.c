@@ -10,8 +10,8 @@
 struct debounce {
     struct weir__shape base;
     struct weir_debounce_opts opts;
-    bool open;
-    weir_time first, last; /* items of the open burst */
+    bool any;              /* there has been a burst */
+    weir_time first, last; /* items of the latest */
 };
 
 static weir_time debounce_due(const struct debounce *d)
@@ -26,11 +26,11 @@ static ssize_t debounce_arrival(struct debounce *d, void *items)
 {
     struct weir__shape *g = &d->base;
     weir_time now = weir_now();
-    bool opens = !g->holding && (!d->open || now >= debounce_due(d));
+    bool opens = !g->holding && (!d->any || now >= debounce_due(d));
 
     d->last = now;
     if (opens) {
-        d->open = true;
+        d->any = true;
         d->first = now;
         if (d->opts.edges & WEIR_LEADING)
             return weir__shape_pass(g, items);
@@ -52,10 +52,8 @@ static ssize_t debounce_pull(void *self, void *items, size_t max)
     while (r == 0) {
         if (g->over && g->end < 0 && d->opts.drop_failed)
             weir__shape_forget(g);
-        if (g->holding && (g->over || weir_now() >= debounce_due(d))) {
-            d->open = false;
+        if (g->holding && (g->over || weir_now() >= debounce_due(d)))
             return weir__shape_give(g, items);
-        }
         if (g->over)
             return g->end;
         r = weir__shape_take(g, weir__shape_fresh(g), 1, g->holding ? debounce_due(d) : WEIR_NEVER);

@@ -191,7 +191,8 @@ static int slow_square(void *ctx, void *in, void *out)
 SIM_TEST(a_callback_that_parks_before_a_batch_is_not_disturbed)
 {
     weir_stream *s = weir_chunks_timeout(
-        weir_then(weir_range(0, 4), slow_square, NULL, WEIR_TYPE(int64_t)), 3, WEIR_MS(70));
+        weir_take(weir_then(weir_range(0, 9), slow_square, NULL, WEIR_TYPE(int64_t)), 4), 3,
+        WEIR_MS(70));
     int64_t want[] = {0, 1, 4, 9};
     size_t k = 0;
     struct weir_chunk c;

@@ -220,6 +220,43 @@ SIM_TEST(guide_8_3_a_period_is_measured_from_start_to_start)
     return 0;
 }
 
+static struct weir__timer hog;
+
+/* The loop was held up: everything that comes due now comes late. */
+static void hog_fire(struct weir__timer *t)
+{
+    (void)t;
+    weir__loop_get()->now += WEIR_MS(3);
+}
+
+SIM_TEST(a_wake_up_that_comes_late_moves_no_period)
+{
+    struct weir_throttle_opts o = {.period = WEIR_MS(35)};
+    weir_stream *s = weir_throttle(marbles("abcdefghijklm|"), &o);
+
+    hog.fire = hog_fire;
+    EQ(weir__timer_arm(&hog, WEIR_EPOCH + WEIR_MS(35) - WEIR_US(1)), 0);
+    marbles_want(s, 0, "0:a 37.999:d 70:g 105:k 130:m 130:|");
+    return 0;
+}
+
+static void hog_long_fire(struct weir__timer *t)
+{
+    (void)t;
+    weir__loop_get()->now += WEIR_MS(80);
+}
+
+SIM_TEST(one_later_than_a_period_begins_a_new_grid)
+{
+    struct weir_throttle_opts o = {.period = WEIR_MS(35)};
+    weir_stream *s = weir_throttle(marbles("abcdefghijklmnopqrst|"), &o);
+
+    hog.fire = hog_long_fire;
+    EQ(weir__timer_arm(&hog, WEIR_EPOCH + WEIR_MS(35) - WEIR_US(1000)), 0);
+    marbles_want(s, 0, "0:a 114:d 149:o 184:s 200:t 200:|");
+    return 0;
+}
+
 SIM_TEST(guide_8_3_what_is_overwritten_is_counted)
 {
     struct marbles_log l;

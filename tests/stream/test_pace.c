@@ -139,6 +139,50 @@ SIM_TEST(an_item_that_comes_too_early_is_counted_as_failed)
     return 0;
 }
 
+/* Half a millisecond between two is enough, though the law's slack is a whole one. */
+SIM_TEST(enforced_is_the_time_at_which_an_item_comes)
+{
+    weir_stream *s = weir_pace(weir_range(0, 100), &(struct weir_pace_opts){
+                                                       .rate = {.per_sec = 2500}, .enforce = 1});
+    int64_t x;
+
+    for (int i = 0; i < 20; i++) {
+        EQ(weir_next(s, &x), 1);
+        EQ(weir_sleep(weir_after(WEIR_US(500))), 0);
+    }
+    EQ(weir_next(s, &x), 1);
+    EQ(weir_next(s, &x), WEIR_ERATE);
+    weir_stream_close(&s);
+    return 0;
+}
+
+static struct weir__timer hog;
+
+/* The loop was held up: everything that comes due now comes late by 0.3 ms. */
+static void hog_fire(struct weir__timer *t)
+{
+    weir__loop_get()->now += WEIR_US(300);
+    EQ(weir__timer_arm(t, t->at + WEIR_MS(1)), 0);
+}
+
+SIM_TEST(wake_ups_that_come_late_cost_nothing_of_the_rate)
+{
+    weir_stream *s = weir_pace(weir_range(0, INT64_MAX),
+                               &(struct weir_pace_opts){.rate = {.per_sec = 1000}});
+    int64_t x;
+
+    hog.fire = hog_fire;
+    EQ(weir__timer_arm(&hog, weir_now() + WEIR_MS(1) - 1), 0);
+    for (int i = 0; i <= 500; i++) {
+        EQ(weir_next(s, &x), 1);
+        if (i)
+            EQ(world_age(), i * WEIR_MS(1) + WEIR_US(300) - 1); /* each is late, and no later */
+    }
+    weir__timer_stop(&hog);
+    weir_stream_close(&s);
+    return 0;
+}
+
 SIM_TEST(a_pull_that_gives_up_keeps_the_item_and_its_turn)
 {
     weir_stream *s =

@@ -128,7 +128,7 @@ static weir_stream *over(const struct op *op, weir_stream *s)
     return op->build();
 }
 
-static _Alignas(64) char buffer[256];
+static _Alignas(64) char buffer[1024];
 
 /* --- without items ---------------------------------------------------------------------- */
 
@@ -417,9 +417,9 @@ static ssize_t random_pull(weir_stream *s)
                                ? WEIR_NEVER
                                : weir_after(WEIR_US(test_random() % 40000))),
        0);
-    r = weir_limit_fini(&l, (int)weir_pull(s, buffer, 1));
-    if (r > 0)
-        random_took(&type, buffer);
+    r = weir_limit_fini(&l, (int)weir_pull(s, buffer, 1 + test_random() % 4));
+    for (ssize_t i = 0; i < r; i++)
+        random_took(&type, buffer + (size_t)i * type.size);
     if (!patient && test_random() % 4 == 0)
         EQ(weir_sleep(weir_after(WEIR_US(test_random() % 60000))), 0);
     return r;

@@ -126,6 +126,23 @@ SIM_TEST(a_timeout_does_not_begin_again_with_each_pull)
     return 0;
 }
 
+SIM_TEST(a_puller_that_waits_is_not_away)
+{
+    weir_stream *s = weir_timeouts(source("a-----b|"),
+                                   &(struct weir_timeouts_opts){.pressure = WEIR_MS(50)});
+    struct weir_limit l;
+    struct mark m;
+
+    EQ(next(s), 'a');
+    EQ(weir_limit_init(&l, weir_after(WEIR_MS(20))), 0);
+    EQ(weir_limit_fini(&l, weir_next(s, &m)), -ETIMEDOUT);
+    EQ(weir_sleep(WEIR_EPOCH + WEIR_MS(100)), 0); /* it gave up, without an item in hand */
+    EQ(next(s), 'b');
+    EQ(next(s), '|');
+    weir_stream_close(&s);
+    return 0;
+}
+
 SIM_TEST(a_source_that_times_out_itself_is_not_taken_for_ours)
 {
     weir_stream *s = weir_timeouts(weir_fail(mark_type(), -ETIMEDOUT),
@@ -302,6 +319,26 @@ SIM_TEST(a_failure_before_the_stop_is_told)
     EQ(next(s), 'a');
     EQ(next(s), '!');
     weir_event_set(&event);
+    EQ(next(s), '!');
+    weir_stream_close(&s);
+    return 0;
+}
+
+static int stops_and_fails(void *ctx, void *in, void *out)
+{
+    (void)ctx;
+    (void)in;
+    (void)out;
+    weir_event_set(&event);
+    return -EIO;
+}
+
+SIM_TEST(a_failure_that_comes_with_the_stop_is_told)
+{
+    weir_stream *s;
+
+    weir_event_init(&event);
+    s = until(weir_unfold(stops_and_fails, NULL, mark_type()));
     EQ(next(s), '!');
     weir_stream_close(&s);
     return 0;
