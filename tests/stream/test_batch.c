@@ -207,6 +207,30 @@ SIM_TEST(a_callback_that_parks_before_a_batch_is_not_disturbed)
     return 0;
 }
 
+/* Nor through operators that pass it on. */
+SIM_TEST(what_stands_between_hands_down_that_a_callback_may_park)
+{
+    for (int i = 0; i < 4; i++) {
+        weir_stream *s = weir_then(weir_range(0, 4), slow_square, NULL, WEIR_TYPE(int64_t));
+        struct weir_chunk c;
+        size_t n = 0;
+
+        if (i == 0)
+            s = weir_timeouts(s, &(struct weir_timeouts_opts){.total = WEIR_S(9)});
+        else if (i == 1)
+            s = weir_pace(s, &(struct weir_pace_opts){.rate = {.per_sec = 1000}});
+        else if (i == 2)
+            s = weir_take_until(s, &(struct weir_until_opts){.deadline = weir_after(WEIR_S(9))});
+        s = weir_chunks_timeout(i < 3 ? s : weir_chain(weir_range(9, 10), s), 3, WEIR_MS(70));
+        while (weir_next(s, &c) > 0)
+            n += c.n;
+        EQ(n, i < 3 ? 4 : 5);
+        EQ(weir_next(s, &c), 0);
+        weir_stream_close(&s);
+    }
+    return 0;
+}
+
 /* Nobody gains from a batch that is not full: 100 s of nothing cost no turn of the loop. */
 SIM_TEST(an_empty_batch_runs_no_timer)
 {

@@ -142,8 +142,8 @@ SIM_TEST(an_item_that_comes_too_early_is_counted_as_failed)
 /* Half a millisecond between two is enough, though the law's slack is a whole one. */
 SIM_TEST(enforced_is_the_time_at_which_an_item_comes)
 {
-    weir_stream *s = weir_pace(weir_range(0, 100), &(struct weir_pace_opts){
-                                                       .rate = {.per_sec = 2500}, .enforce = 1});
+    weir_stream *s = weir_pace(weir_range(0, 100),
+                               &(struct weir_pace_opts){.rate = {.per_sec = 2500}, .enforce = 1});
     int64_t x;
 
     for (int i = 0; i < 20; i++) {
@@ -167,8 +167,8 @@ static void hog_fire(struct weir__timer *t)
 
 SIM_TEST(wake_ups_that_come_late_cost_nothing_of_the_rate)
 {
-    weir_stream *s = weir_pace(weir_range(0, INT64_MAX),
-                               &(struct weir_pace_opts){.rate = {.per_sec = 1000}});
+    weir_stream *s =
+        weir_pace(weir_range(0, INT64_MAX), &(struct weir_pace_opts){.rate = {.per_sec = 1000}});
     int64_t x;
 
     hog.fire = hog_fire;
@@ -232,6 +232,26 @@ SIM_TEST(a_delay_takes_no_more_than_it_states)
     EQ(b.most, 3);
     weir_stream_close(&s);
     EQ(closed, 1);
+    EQ(marks_live, 0);
+    return 0;
+}
+
+SIM_TEST(many_at_a_time_are_those_that_are_due)
+{
+    weir_stream *s = weir_delay(marbles("abcdef|"), WEIR_MS(100), 9);
+    struct mark m[9];
+
+    EQ(weir_pull(s, m, 9), 1); /* a, at 100 */
+    EQ(weir_sleep(WEIR_EPOCH + WEIR_MS(125)), 0);
+    EQ(weir_pull(s, &m[1], 8), 2); /* b and c; d is due at 130 */
+    EQ(world_age(), WEIR_MS(125));
+    EQ(weir_pull(s, &m[3], 6), 1);
+    EQ(world_age(), WEIR_MS(130));
+    for (int i = 0; i < 4; i++) {
+        EQ(m[i].c, 'a' + i);
+        mark_drop(&m[i]);
+    }
+    weir_stream_close(&s);
     EQ(marks_live, 0);
     return 0;
 }

@@ -128,8 +128,8 @@ SIM_TEST(a_timeout_does_not_begin_again_with_each_pull)
 
 SIM_TEST(a_puller_that_waits_is_not_away)
 {
-    weir_stream *s = weir_timeouts(source("a-----b|"),
-                                   &(struct weir_timeouts_opts){.pressure = WEIR_MS(50)});
+    weir_stream *s =
+        weir_timeouts(source("a-----b|"), &(struct weir_timeouts_opts){.pressure = WEIR_MS(50)});
     struct weir_limit l;
     struct mark m;
 
