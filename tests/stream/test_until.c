@@ -178,6 +178,36 @@ TEST(a_timeout_while_nobody_pulls_stands_a_fault_at_every_point)
     EVERY_POINT(timeouts_once, NULL);
 }
 
+static weir_stream *kept[2];
+
+static int move_mark(void *ctx, void *in, void *out)
+{
+    return marbles_move(ctx, in, out);
+}
+
+static int keeps_them(void *arg)
+{
+    struct weir_par_opts o = {.limit = 1, .deadline = weir_after(WEIR_S(9))};
+
+    (void)arg;
+    kept[0] = weir_timeouts(source("ab|"), &(struct weir_timeouts_opts){.pressure = WEIR_S(1)});
+    kept[1] = weir_par_map(marbles("ab|"), move_mark, NULL, mark_type(), &o);
+    EQ(next(kept[0]), 'a');
+    EQ(next(kept[1]), 'a');
+    return 0;
+}
+
+/* Their timers were armed in a loop that is no more.  (With an allocator of its own they could
+ * not outlive it.) */
+TEST(a_stream_with_a_timer_may_be_closed_after_its_loop)
+{
+    EQ(weir_sim_run(1, NULL, keeps_them, NULL), 0);
+    EQ(weir_sim_run(1, NULL, fiber_nothing, NULL), 0);
+    for (int i = 0; i < 2; i++)
+        weir_stream_close(&kept[i]);
+    EQ(marks_live, 0);
+}
+
 /* --- keep_alive ---------------------------------------------------------------------------- */
 
 static int made;
