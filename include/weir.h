@@ -25,6 +25,7 @@
 #include <weir/fan.h>
 #include <weir/ops.h>
 #include <weir/recover.h>
+#include <weir/shape.h>
 
 /* The code of a handle that a failed constructor gave, 0 for a sound one; -EINVAL for NULL. */
 #ifndef __cplusplus

@@ -179,14 +179,27 @@ struct weir_chunk {
 };
 WEIR_API weir_stream *weir_chunks(weir_stream *s, size_t n);
 
+/* What an item counts; called once for each.  0 counts nothing.  Never parks. */
+typedef uint64_t weir_weigher(void *ctx, const void *item);
+
 struct weir_stage_opts {
     const char *name; /* static */
-    size_t capacity;  /* items; 0: 64 */
+    size_t capacity;  /* items; 0: 64, or 1024 with a weigher */
     enum weir_overflow overflow;
     uint32_t reserved[3];
+    uint64_t weight;     /* the most weight queued; needs `weigh`.  A heavier item goes in alone */
+    weir_weigher *weigh; /* NULL: items are not weighed */
+    void (*on_drop)(void *ctx, void *item); /* takes what overflows; NULL: it is dropped */
+    void *ctx;
 };
 
-/* An asynchronous boundary: a fiber pulls `s` ahead into a bounded channel. */
+/*
+ * An asynchronous boundary: from the first pull on a fiber pulls `s` ahead into
+ * a queue.  Where items are weighed or may overflow it has one more in hand
+ * for a moment, or, with WEIR_BLOCK, until there is room.  WEIR_FAIL: the one
+ * that finds no room fails the stream with WEIR_EFULL, after what is queued.
+ * weir_shape_stats (shape.h) has its books.
+ */
 WEIR_API weir_stream *weir_stage(weir_stream *s, const struct weir_stage_opts *opts);
 
 /* --- many at once -------------------------------------------------------------- */

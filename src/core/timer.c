@@ -115,8 +115,11 @@ void weir__timer_run(struct weir__loop *l)
     }
 }
 
+/* A timer of an object that outlives the loop is disarmed: its owner will stop it off a loop. */
 void weir__timer_free(struct weir__loop *l)
 {
+    for (uint32_t i = 0; i < l->heap_len; i++)
+        l->heap[i].timer->pos = 0;
     weir__free(l->heap, l->heap_cap * sizeof *l->heap);
     l->heap = NULL;
     l->heap_len = l->heap_cap = 0;

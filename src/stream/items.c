@@ -63,9 +63,12 @@ weir_stream *weir__self_stream(const struct weir_stream_ops *ops, void *self, st
 {
     weir_stream *s = sound ? weir_stream_new(ops, self, type) : weir__stream_poison(-ENOMEM);
 
-    if (s->poison)
+    if (s->poison) {
         ops->close(self, s->poison);
-    else if (me)
+        return s;
+    }
+    s->steady = false; /* it may call back, or pull a source that is not */
+    if (me)
         *me = s;
     return s;
 }

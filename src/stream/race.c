@@ -134,9 +134,11 @@ weir_stream *weir_race_streams(weir_stream *const *sources, size_t n, enum weir_
         return weir__stream_poison(r);
     }
     s = weir_stream_new(&race_ops, c, c->set.all[0].type);
-    if (s->poison)
+    if (s->poison) {
         race_close(c, s->poison);
-    else
-        s->books = race_books;
+        return s;
+    }
+    s->books = race_books;
+    s->steady = false; /* it may pull a source itself */
     return s;
 }

@@ -46,10 +46,12 @@ static weir_stream *slice_make(const struct weir_stream_ops *ops, const struct s
         return weir__stream_refuse(-ENOMEM, init->source, init->second);
     }
     s = weir_stream_new(ops, l, type);
-    if (s->poison)
+    if (s->poison) {
         slice_close(l, s->poison);
-    else
-        l->me = s;
+        return s;
+    }
+    l->me = s;
+    s->steady = l->source->steady && (!l->second || l->second->steady) && !l->fn;
     return s;
 }
 

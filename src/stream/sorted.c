@@ -144,9 +144,11 @@ weir_stream *weir_merge_sorted(weir_stream *const *sources, size_t n, weir_cmp *
     t->heap = weir__alloc(n * sizeof(struct weir__inlet *));
     s = t->heap ? weir_stream_new(&sorted_ops, t, t->heads.set.all[0].type)
                 : weir__stream_poison(-ENOMEM);
-    if (s->poison)
+    if (s->poison) {
         sorted_close(t, s->poison);
-    else
-        s->books = sorted_books;
+        return s;
+    }
+    s->books = sorted_books;
+    s->steady = false; /* it may pull a source itself */
     return s;
 }

@@ -242,9 +242,13 @@ static ssize_t interval_pull(void *self, void *items, size_t max)
     (void)max;
     if (!v->due)
         v->due = v->opts.first_now ? weir_now() : weir_after(v->opts.period);
-    r = weir_sleep(v->due);
-    if (r < 0)
-        return r;
+    if (v->due > weir_now()) {
+        r = weir_sleep(v->due);
+        if (r < 0)
+            return r;
+    } else if (weir__self()) { /* one that is due is there, for a look that must not park too */
+        weir__charge(weir__loop_get());
+    }
     *t = (struct weir_tick){v->seq++, v->due, weir_now()};
     v->due = interval_following(v, t->now);
     return 1;

@@ -166,10 +166,12 @@ static weir_stream *stage_wrap(struct stage *g, weir_stream *s, const struct sta
     g->out = init->out;
     g->source = s;
     out = weir_stream_new(&stage_ops, g, init->out);
-    if (out->poison)
+    if (out->poison) {
         stage_close(g, out->poison);
-    else
-        g->me = out;
+        return out;
+    }
+    out->steady = g->kernel && s->steady; /* a callback may park, and must not be cut */
+    g->me = out;
     return out;
 }
 

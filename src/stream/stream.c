@@ -89,6 +89,7 @@ weir_stream *weir_stream_new(const struct weir_stream_ops *ops, void *self, stru
     s->ops = ops;
     s->self = self;
     s->type = type;
+    s->steady = ops->flags & WEIR_STREAM_RESUMABLE; /* a stage with a source knows better */
     return s;
 }
 

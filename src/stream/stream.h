@@ -19,6 +19,7 @@ struct weir_stream {
     bool ended;  /* the end has been told */
     bool busy;   /* somebody is pulling */
     bool closed; /* ops->close has been called */
+    bool steady; /* a timer of another stage may cut a pull: nothing here or above minds */
     struct weir_type type;
     const struct weir_stream_ops *ops;
     void *self;

@@ -112,6 +112,7 @@ weir_stream *weir_wire_tap(weir_stream *s, weir_chan *ch)
         if (r == 0) {
             t->over = false;
             made->books = tap_books;
+            made->steady = t->source->steady;
             return made;
         }
         weir_stream_close(&made);

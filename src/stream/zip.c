@@ -109,10 +109,12 @@ static weir_stream *zip_make(weir_stream *const *sources, size_t n, const struct
     }
     z->in = weir__alloc(n * sizeof *z->in);
     s = z->in ? weir_stream_new(&zip_ops, z, out) : weir__stream_poison(-ENOMEM);
-    if (s->poison)
+    if (s->poison) {
         zip_close(z, s->poison);
-    else
-        s->books = zip_books;
+        return s;
+    }
+    s->books = zip_books;
+    s->steady = false; /* it may pull a source itself */
     return s;
 }
 

@@ -196,6 +196,20 @@ static int is_below_2(void *ctx, void *in, void *out)
     return ((struct thing *)in)->n < 2;
 }
 
+static uint64_t weigh_thing(void *ctx, const void *item)
+{
+    (void)ctx;
+    return (uint64_t)((const struct thing *)item)->n % 3;
+}
+
+static int no_thing(void *ctx, void *in, void *out)
+{
+    (void)ctx;
+    (void)in;
+    (void)out;
+    return 0;
+}
+
 static int look(void *ctx, void *in, void *out)
 {
     (void)ctx;
