@@ -250,9 +250,6 @@ WEIR_API weir_stream *weir_wire_tap(weir_stream *s, weir_chan *tap);
 
 /* --- groups ------------------------------------------------------------------------- */
 
-/* 1 with *key set, 0 drop the item (counted as failed), negative: fails all. */
-typedef int weir_key_fn(void *ctx, const void *item, uint64_t *key);
-
 enum weir_group_limit {
     WEIR_GROUP_FAIL = 0, /* one key too many: WEIR_EFULL, for all */
     WEIR_GROUP_DROP,     /* its item is dropped, and counted in `left` */

@@ -204,6 +204,9 @@ WEIR_API weir_stream *weir_stage(weir_stream *s, const struct weir_stage_opts *o
 
 /* --- many at once -------------------------------------------------------------- */
 
+/* 1 with *key set, 0 drop the item (counted), negative: fails all.  Never parks. */
+typedef int weir_key_fn(void *ctx, const void *item, uint64_t *key);
+
 enum weir_par_error { WEIR_PAR_FAIL_FAST = 0, WEIR_PAR_DRAIN, WEIR_PAR_HANDLE };
 
 struct weir_par_opts {
@@ -216,6 +219,18 @@ struct weir_par_opts {
     int (*on_fail)(void *ctx, void *in, void *out, int err);
     void (*on_drop)(void *ctx, void *in); /* an item that was taken and never done */
     weir_time deadline;                   /* ends the jobs, not the puller: -ETIMEDOUT */
+    /*
+     * Items of one key run one after the other, in their order, retries
+     * included; those of other keys meanwhile.  What waits for its key is in
+     * the window, so a window's worth of one slow key holds up the others.
+     */
+    weir_key_fn *key;
+    /*
+     * What an item takes of `limit` while it runs; NULL: 1.  More than all of it
+     * takes all of it; 0 takes nothing.  Jobs start in the order in which they
+     * became ready, so a heavy one waits for room and is not overtaken.
+     */
+    weir_weigher *weight;
     uint32_t reserved[4];
 };
 
@@ -225,6 +240,12 @@ struct weir_par_opts {
  */
 WEIR_API weir_stream *weir_par_map(weir_stream *s, weir_fn *fn, void *ctx, struct weir_type out,
                                    const struct weir_par_opts *opts);
+/*
+ * Another limit for a stream that weir_par_map made, also below further stages
+ * while these are open.  What runs above a smaller one goes on.  0; -EINVAL:
+ * another stream, 0, or more than the window; the code of a poisoned one.
+ */
+WEIR_API int weir_par_set_limit(weir_stream *s, uint32_t limit);
 /* The place of the running job's item in the source, from 0. */
 WEIR_API uint64_t weir_job_seq(void);
 

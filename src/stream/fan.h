@@ -61,7 +61,8 @@ struct weir__table {
 };
 
 void *weir__table_get(const struct weir__table *t, uint64_t key);
-int weir__table_put(struct weir__table *t, uint64_t key, void *value); /* a new key; 0, -ENOMEM */
+/* In place of what the key had.  0, -ENOMEM. */
+int weir__table_put(struct weir__table *t, uint64_t key, void *value);
 void weir__table_remove(struct weir__table *t, uint64_t key);
 void weir__table_free(struct weir__table *t);
 /* The next entry from *at on, which it advances; NULL after the last.  Starts at 0. */

@@ -45,10 +45,13 @@ static int table_grow(struct weir__table *t)
 
 int weir__table_put(struct weir__table *t, uint64_t key, void *value)
 {
+    size_t at;
+
     if (2 * (t->n + 1) > t->cap && table_grow(t) < 0)
         return -ENOMEM;
-    t->entries[table_place(t, key)] = (struct weir__table_entry){key, value};
-    t->n++;
+    at = table_place(t, key);
+    t->n += !t->entries[at].value;
+    t->entries[at] = (struct weir__table_entry){key, value};
     return 0;
 }
 
