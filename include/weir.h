@@ -25,6 +25,7 @@
 #include <weir/fan.h>
 #include <weir/ops.h>
 #include <weir/recover.h>
+#include <weir/pool.h>
 #include <weir/shape.h>
 
 /* The code of a handle that a failed constructor gave, 0 for a sound one; -EINVAL for NULL. */
@@ -34,7 +35,8 @@
              : weir_scope_error, weir_chan *                                                       \
              : weir_chan_error, weir_policy *                                                      \
              : weir_policy_error, weir_stream *                                                    \
-             : weir_stream_error)(handle)
+             : weir_stream_error, weir_pool *                                                      \
+             : weir_pool_error)(handle)
 #endif
 
 #endif

@@ -155,7 +155,7 @@ static int64_t breaker_verdict(struct weir_breaker *b, weir_time now, uint32_t *
         return WEIR_EOPEN;
     if (b->state == WEIR_BREAKER_OPEN) {
         if (now < b->until)
-            return b->until - now;
+            return weir__sat_sub(b->until, now);
         breaker_enter(b, WEIR_BREAKER_HALF_OPEN, now);
     }
     if (b->state != WEIR_BREAKER_HALF_OPEN)

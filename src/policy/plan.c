@@ -245,7 +245,7 @@ static int64_t plan_admit(weir_policy *p, struct weir__plan_run *r, weir_time no
     if (now >= weir__plan_latest(p, r))
         return plan_late(p, r, now);
     if (r->phase == WEIR__PLAN_IDLE && now < r->not_before)
-        return r->not_before - now;
+        return weir__sat_sub(r->not_before, now);
     for (; r->pos < p->n; r->pos++) {
         int64_t wait = plan_take(p, r, now, &why);
         if (wait < 0)

@@ -14,6 +14,7 @@
 #ifndef WEIR__PLAN_H
 #define WEIR__PLAN_H
 
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 
@@ -168,11 +169,15 @@ void weir__plan_abandon(weir_policy *p, struct weir__plan_run *r, weir_time now)
 /* An attempt is over, or (over) the whole call: timeouts count what took too long. */
 void weir__plan_overtime(weir_policy *p, struct weir__plan_run *r, weir_time now, int over);
 
-/* Spins: what is done under a policy's lock is short and never parks. */
+/*
+ * Spins: what is done under a policy's lock is short and never parks.  But its
+ * holder may have lost the processor, to one of those who spin.
+ */
 static inline void weir__plan_lock(atomic_flag *lock)
 {
-    while (atomic_flag_test_and_set_explicit(lock, memory_order_acquire))
-        continue;
+    for (unsigned tries = 1; atomic_flag_test_and_set_explicit(lock, memory_order_acquire); tries++)
+        if (tries % 64 == 0)
+            sched_yield();
 }
 
 static inline void weir__plan_unlock(atomic_flag *lock)

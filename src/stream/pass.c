@@ -8,13 +8,13 @@
 
 #include "stream/items.h"
 
-struct pass {
+struct pass_stage {
     weir_stream *source, *me;
     weir_fn *fn;
     void *ctx;
     struct weir_type type, out; /* out: of enumerate */
     /* Looks at n items and keeps k of them, in front; drops the others. */
-    size_t (*walk)(struct pass *p, char *items, size_t n);
+    size_t (*walk)(struct pass_stage *p, char *items, size_t n);
     uint64_t at, step;
     size_t offset; /* of the item in an item of enumerate */
     int failed;    /* to be told once what came before it has been */
@@ -23,14 +23,14 @@ struct pass {
     bool keyed;    /* there is a last one */
 };
 
-static void pass_drop(struct pass *p, char *items, size_t n)
+static void pass_drop(struct pass_stage *p, char *items, size_t n)
 {
     weir__items_drop(&p->type, items, n);
     p->me->dropped += n;
 }
 
 /* Item `at` of n failed: it and those behind it go. */
-static void pass_fail(struct pass *p, char *items, size_t at, size_t n, int code)
+static void pass_fail(struct pass_stage *p, char *items, size_t at, size_t n, int code)
 {
     pass_drop(p, items + at * p->type.size, n - at);
     p->failed = code;
@@ -38,7 +38,7 @@ static void pass_fail(struct pass *p, char *items, size_t at, size_t n, int code
 
 static ssize_t pass_pull(void *self, void *items, size_t max)
 {
-    struct pass *p = self;
+    struct pass_stage *p = self;
     size_t k = 0;
 
     while (k == 0 && !p->failed) {
@@ -53,7 +53,7 @@ static ssize_t pass_pull(void *self, void *items, size_t max)
 
 static void pass_close(void *self, int why)
 {
-    struct pass *p = self;
+    struct pass_stage *p = self;
 
     (void)why;
     weir_stream_close(&p->source);
@@ -64,9 +64,9 @@ static void pass_close(void *self, int why)
 static const struct weir_stream_ops pass_ops = {sizeof(struct weir_stream_ops),
                                                 WEIR_STREAM_RESUMABLE, pass_pull, pass_close};
 
-static weir_stream *pass_make(const struct weir_stream_ops *ops, const struct pass *init)
+static weir_stream *pass_make(const struct weir_stream_ops *ops, const struct pass_stage *init)
 {
-    struct pass *p = weir__self_new(init, sizeof *init);
+    struct pass_stage *p = weir__self_new(init, sizeof *init);
 
     if (!p)
         return weir__stream_refuse(-ENOMEM, init->source, NULL);
@@ -78,7 +78,7 @@ static weir_stream *pass_make(const struct weir_stream_ops *ops, const struct pa
 
 /* --- inspect, skip_while, step_by ------------------------------------------------ */
 
-static size_t pass_inspect(struct pass *p, char *items, size_t n)
+static size_t pass_inspect(struct pass_stage *p, char *items, size_t n)
 {
     weir_fn *fn = p->fn;
     void *ctx = p->ctx;
@@ -97,20 +97,20 @@ static size_t pass_inspect(struct pass *p, char *items, size_t n)
 
 weir_stream *weir_inspect(weir_stream *s, weir_fn *fn, void *ctx)
 {
-    struct pass p = {.source = s, .fn = fn, .ctx = ctx, .walk = pass_inspect};
+    struct pass_stage p = {.source = s, .fn = fn, .ctx = ctx, .walk = pass_inspect};
     int r = weir__stage_check(s, fn);
 
     return r < 0 ? weir__stream_refuse(r, s, NULL) : pass_make(&pass_ops, &p);
 }
 
-static size_t pass_all(struct pass *p, char *items, size_t n)
+static size_t pass_all(struct pass_stage *p, char *items, size_t n)
 {
     (void)p;
     (void)items;
     return n;
 }
 
-static size_t pass_skip(struct pass *p, char *items, size_t n)
+static size_t pass_skip(struct pass_stage *p, char *items, size_t n)
 {
     size_t size = p->type.size, i = 0;
     int r = 1;
@@ -129,13 +129,13 @@ static size_t pass_skip(struct pass *p, char *items, size_t n)
 
 weir_stream *weir_skip_while(weir_stream *s, weir_fn *fn, void *ctx)
 {
-    struct pass p = {.source = s, .fn = fn, .ctx = ctx, .walk = pass_skip};
+    struct pass_stage p = {.source = s, .fn = fn, .ctx = ctx, .walk = pass_skip};
     int r = weir__stage_check(s, fn);
 
     return r < 0 ? weir__stream_refuse(r, s, NULL) : pass_make(&pass_ops, &p);
 }
 
-static size_t pass_step(struct pass *p, char *items, size_t n)
+static size_t pass_step(struct pass_stage *p, char *items, size_t n)
 {
     size_t size = p->type.size, k = 0;
 
@@ -151,7 +151,7 @@ static size_t pass_step(struct pass *p, char *items, size_t n)
 
 weir_stream *weir_step_by(weir_stream *s, uint64_t n)
 {
-    struct pass p = {.source = s, .step = n, .walk = pass_step};
+    struct pass_stage p = {.source = s, .step = n, .walk = pass_step};
     int r = weir__stage_check(s, n > 0);
 
     return r < 0 ? weir__stream_refuse(r, s, NULL) : pass_make(&pass_ops, &p);
@@ -160,7 +160,7 @@ weir_stream *weir_step_by(weir_stream *s, uint64_t n)
 /* --- distinct_until_changed ----------------------------------------------------------- */
 
 /* 1 if the item's key differs from the one before it, 0, negative. */
-static int pass_changed(struct pass *p, void *item)
+static int pass_changed(struct pass_stage *p, void *item)
 {
     const void *key = item;
 
@@ -181,7 +181,7 @@ static int pass_changed(struct pass *p, void *item)
     return 1;
 }
 
-static size_t pass_changes(struct pass *p, char *items, size_t n)
+static size_t pass_changes(struct pass_stage *p, char *items, size_t n)
 {
     size_t size = p->type.size, k = 0;
 
@@ -203,7 +203,7 @@ static size_t pass_changes(struct pass *p, char *items, size_t n)
 weir_stream *weir_distinct_until_changed(weir_stream *s, weir_fn *key, void *ctx,
                                          struct weir_type key_type)
 {
-    struct pass p = {.source = s, .fn = key, .ctx = ctx, .walk = pass_changes};
+    struct pass_stage p = {.source = s, .fn = key, .ctx = ctx, .walk = pass_changes};
     int r = weir__stream_check(s);
 
     if (r == 0 && key)
@@ -225,7 +225,7 @@ weir_stream *weir_distinct_until_changed(weir_stream *s, weir_fn *key, void *ctx
  */
 static ssize_t pass_number_pull(void *self, void *items, size_t max)
 {
-    struct pass *p = self;
+    struct pass_stage *p = self;
     size_t in = p->type.size, out = p->out.size;
     char *to = items, *from = to + max * (out - in);
     ssize_t r = weir_pull(p->source, from, max);
@@ -242,7 +242,7 @@ static const struct weir_stream_ops pass_number_ops = {
 
 weir_stream *weir_enumerate(weir_stream *s, uint64_t first, struct weir_type out)
 {
-    struct pass p = {.source = s, .at = first, .out = out};
+    struct pass_stage p = {.source = s, .at = first, .out = out};
     size_t align;
     int r = weir__stream_check(s);
 
