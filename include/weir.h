@@ -12,6 +12,7 @@
 #include <weir/sync.h>
 #include <weir/io.h>
 #include <weir/rand.h>
+#include <weir/adaptive.h>
 #include <weir/backoff.h>
 #include <weir/budget.h>
 #include <weir/retry.h>
