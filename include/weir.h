@@ -18,6 +18,8 @@
 #include <weir/retry.h>
 #include <weir/breaker.h>
 #include <weir/rate.h>
+#include <weir/keyed.h>
+#include <weir/shed.h>
 #include <weir/bulkhead.h>
 #include <weir/policy.h>
 #include <weir/pass.h>
