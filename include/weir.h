@@ -28,6 +28,7 @@
 #include <weir/fan.h>
 #include <weir/ops.h>
 #include <weir/recover.h>
+#include <weir/hedge.h>
 #include <weir/pool.h>
 #include <weir/shape.h>
 

@@ -1,0 +1,162 @@
+/*
+ * hedge.c -- the same call on up to nine fibers, the first success wins.
+ */
+#include <weir/hedge.h>
+#include <weir/run.h>
+#include <weir/scope.h>
+#include <weir/sync.h>
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/arith.h"
+
+enum { HEDGED_MOST = 9 };
+
+struct hedged_try {
+    struct hedged *all;
+    void *out;
+    weir_time began;
+    int result;
+};
+
+struct hedged {
+    struct weir_hedge *h;
+    weir_hedge_fn *fn;
+    void *ctx;
+    struct weir_event news;
+    struct hedged_try tries[HEDGED_MOST];
+    uint32_t sent, over;
+    int winner; /* -1: none yet */
+};
+
+static int hedged_try(void *arg)
+{
+    struct hedged_try *t = arg;
+    struct hedged *a = t->all;
+    int r = a->fn(a->ctx, t->out);
+    weir_time now = weir_now();
+
+    t->result = r;
+    a->over++;
+    if (r >= 0) {
+        weir_hedge_record(a->h, weir__sat_sub(now, t->began), now);
+        if (a->winner < 0)
+            a->winner = (int)(t - a->tries);
+    }
+    weir_event_set(&a->news);
+    return 0;
+}
+
+static int hedged_send(struct hedged *a, weir_scope *s)
+{
+    struct hedged_try *t = &a->tries[a->sent];
+    int r;
+
+    t->began = weir_now();
+    r = weir_go(s, hedged_try, t);
+    if (r == 0)
+        a->sent++;
+    return r;
+}
+
+/* The instant of the next hedge; WEIR_NEVER if there is to be none. */
+static weir_time hedged_next(const struct hedged *a, int idempotent, weir_time deadline)
+{
+    weir_time now = weir_now(), at;
+    weir_span delay = weir_hedge_delay(a->h, now);
+
+    if (!idempotent || delay == WEIR_NEVER || a->sent > a->h->opts.hedges)
+        return WEIR_NEVER;
+    at = weir__sat_add(a->tries[a->sent - 1].began, delay);
+    return at < deadline ? at : WEIR_NEVER;
+}
+
+/* Until one has succeeded or all that were sent have failed. */
+static int hedged_wait(struct hedged *a, weir_scope *s, int idempotent, weir_time deadline)
+{
+    weir_time next = hedged_next(a, idempotent, deadline);
+
+    while (a->winner < 0 && a->over < a->sent) {
+        weir_time now = weir_now();
+        int r;
+
+        if (now >= deadline)
+            return -ETIMEDOUT;
+        if (now >= next) {
+            /* Without budget or memory those that are there must do. */
+            r = weir_hedge_take(a->h, now) == 0 ? hedged_send(a, s) : WEIR_EBUDGET;
+            next = r == 0 ? hedged_next(a, idempotent, deadline) : WEIR_NEVER;
+            continue;
+        }
+        weir_event_clear(&a->news);
+        r = weir_event_wait(&a->news, next < deadline ? next : deadline);
+        if (r < 0 && r != -ETIMEDOUT)
+            return r;
+    }
+    return a->winner < 0 ? a->tries[0].result : 0;
+}
+
+/* All have ended: the winner's item is the caller's, the others' are dropped. */
+static int hedged_settle(struct hedged *a, const struct weir_type *type, void *out, int r)
+{
+    if (r < 0)
+        a->winner = -1; /* it came too late */
+    for (int i = 0; i < (int)a->sent; i++) {
+        if (i == a->winner)
+            memcpy(out, a->tries[i].out, type->size);
+        else if (a->tries[i].result >= 0 && type->drop)
+            type->drop(a->tries[i].out);
+    }
+    if (a->winner < 0)
+        return r < 0 ? r : -ECANCELED;
+    a->h->won += a->winner > 0;
+    return a->tries[a->winner].result;
+}
+
+static int hedged_run(struct hedged *a, const struct weir_type *type, void *out, int idempotent,
+                      weir_time deadline)
+{
+    struct weir_scope_opts opts = {.on_error = WEIR_KEEP, .name = "hedged"};
+    weir_scope *s = weir_scope_open(&opts);
+    int r = weir_scope_error(s);
+
+    if (r < 0)
+        return r;
+    weir_hedge_begin(a->h, weir_now());
+    r = hedged_send(a, s);
+    if (r == 0)
+        r = hedged_wait(a, s, idempotent, deadline);
+    weir_scope_cancel(s, -ECANCELED);
+    (void)weir_scope_close(&s);
+    return hedged_settle(a, type, out, r);
+}
+
+int weir_hedged(struct weir_hedge *h, weir_hedge_fn *fn, void *ctx, struct weir_type type,
+                void *out, int idempotent, weir_time deadline)
+{
+    size_t stride = (type.size + 63) & ~(size_t)63, bytes;
+    struct hedged a = {.h = h, .fn = fn, .ctx = ctx, .winner = -1};
+    uint32_t most;
+    char *places;
+    int r;
+
+    if (!h || !fn || !out || deadline < 0 || type.size == 0)
+        return -EINVAL;
+    if (type.align == 0 || type.align > 16 || (type.align & (type.align - 1)))
+        return -EINVAL;
+    memset(out, 0, type.size);
+    most = 1 + (idempotent ? h->opts.hedges : 0);
+    bytes = most * stride;
+    places = weir__alloc(bytes);
+    if (!places)
+        return -ENOMEM;
+    for (uint32_t i = 0; i < most; i++)
+        a.tries[i] =
+            (struct hedged_try){.all = &a, .out = places + i * stride, .result = -ECANCELED};
+    weir_event_init(&a.news);
+    r = hedged_run(&a, &type, out, idempotent, deadline ? deadline : WEIR_NEVER);
+    weir__free(places, bytes);
+    return r;
+}
