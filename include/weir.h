@@ -21,6 +21,7 @@
 #include <weir/keyed.h>
 #include <weir/shed.h>
 #include <weir/bulkhead.h>
+#include <weir/codel.h>
 #include <weir/policy.h>
 #include <weir/pass.h>
 #include <weir/call.h>

@@ -28,7 +28,7 @@
 #ifndef WEIR_ADAPTIVE_H
 #define WEIR_ADAPTIVE_H
 
-#include <weir/base.h>
+#include <weir/rate.h>
 
 WEIR_BEGIN
 
@@ -49,7 +49,9 @@ struct weir_adaptive_opts {
     uint32_t samples;   /* a window needs so many; 0: 10 */
     weir_span window;   /* and is at least so long; 0: 100 ms */
     weir_span slow;     /* a longer call counts as dropped; 0: none does */
-    uint32_t reserved[2];
+    uint32_t queue;     /* in a stack: callers that may wait; 0: any number */
+    uint32_t reserved;
+    weir_span max_wait; /* in a stack: the longest wait; 0: any; WEIR_NOWAIT: none */
 };
 
 struct weir_adaptive {

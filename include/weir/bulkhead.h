@@ -14,10 +14,17 @@
 WEIR_BEGIN
 
 struct weir_bulkhead_opts {
-    uint32_t limit;       /* permits, 1 .. 2^31; it has no default */
-    uint32_t queue;       /* in a stack: callers that may wait; 0 means any number */
-    weir_span max_wait;   /* in a stack: the longest wait; 0: any; WEIR_NOWAIT: none */
-    uint32_t reserved[2]; /* must be zero */
+    uint32_t limit;     /* permits, 1 .. 2^31; it has no default */
+    uint32_t queue;     /* in a stack: callers that may wait; 0 means any number */
+    weir_span max_wait; /* in a stack: the longest wait; 0: any; WEIR_NOWAIT: none */
+    /*
+     * In a stack: a row whose head has waited `target` or more for an
+     * `interval` (0: 100 ms) is overloaded, and heads are refused (codel.h);
+     * with `lifo` = 1 the newest are served until it is not.  target 0: never.
+     */
+    weir_span target, interval;
+    uint32_t lifo;
+    uint32_t reserved; /* must be zero */
 };
 
 struct weir_bulkhead {

@@ -36,6 +36,15 @@ WEIR_API int weir_call(weir_policy *p, int (*fn)(void *), void *arg);
 WEIR_API int weir_call_run(weir_policy *p, int (*fn)(void *), void *arg,
                            struct weir_call_report *out_report);
 
+/*
+ * weir_call_run with a fallback: a failure is handed to fallback(arg, r), and
+ * what that returns is the result; the report still says what failed.  A
+ * cancel and a bad argument are the caller's own, and are not handed on.
+ */
+WEIR_API int weir_call_or(weir_policy *p, int (*fn)(void *), void *arg,
+                          int (*fallback)(void *arg, int code),
+                          struct weir_call_report *out_report);
+
 /* The attempt that the running fiber is in. */
 struct weir_try {
     uint32_t attempt; /* from 1; 0: it is in none */

@@ -37,9 +37,11 @@
 #define WEIR_POLICY_H
 
 #include <weir/breaker.h>
+#include <weir/adaptive.h>
 #include <weir/bulkhead.h>
 #include <weir/rate.h>
 #include <weir/retry.h>
+#include <weir/shed.h>
 
 WEIR_BEGIN
 
@@ -59,7 +61,9 @@ enum weir_layer_kind {
     WEIR_LAYER_BREAKER,
     WEIR_LAYER_RATE,
     WEIR_LAYER_BULKHEAD,
-    WEIR_LAYER_TIMEOUT
+    WEIR_LAYER_TIMEOUT,
+    WEIR_LAYER_ADAPTIVE,
+    WEIR_LAYER_SHED
 };
 
 /* The numbers are those of enum weir_breaker_mode. */
@@ -74,12 +78,14 @@ struct weir_policy_layer {
         struct weir_rate_opts rate;
         struct weir_bulkhead_opts bulkhead;
         struct weir_timeout_opts timeout;
+        struct weir_adaptive_opts adaptive;
+        struct weir_shed_opts shed;
     } u;
 };
 
 /* A refusal of our own: nothing was sent. */
 struct weir_refusal {
-    int code;              /* WEIR_EOPEN, WEIR_ERATE, WEIR_EFULL, -ETIMEDOUT; 0: there was none */
+    int code;              /* WEIR_EOPEN, ERATE, EFULL, ESHED, -ETIMEDOUT; 0: there was none */
     uint32_t layer;        /* its place in the stack, from 0 */
     uint32_t kind;         /* enum weir_layer_kind */
     int last_result;       /* of the last attempt made before; 0: none was */
@@ -126,6 +132,14 @@ struct weir_layer_counts {
     {                                                                                              \
         WEIR__BODY_TIMEOUT(__VA_ARGS__)                                                            \
     }
+#define WEIR_ADAPTIVE(...)                                                                         \
+    {                                                                                              \
+        WEIR__BODY_ADAPTIVE(__VA_ARGS__)                                                           \
+    }
+#define WEIR_SHED(...)                                                                             \
+    {                                                                                              \
+        WEIR__BODY_SHED(__VA_ARGS__)                                                               \
+    }
 #define WEIR_OBSERVED(...)                                                                         \
     {                                                                                              \
         .mode = WEIR_OBSERVE, WEIR__BODY_##__VA_ARGS__                                             \
@@ -141,9 +155,12 @@ struct weir_layer_counts {
     .kind = WEIR_LAYER_BREAKER, .u = {.breaker = {.reserved0 = 0, __VA_ARGS__}}
 #define WEIR__BODY_RATE(...) .kind = WEIR_LAYER_RATE, .u = {.rate = {.reserved = {0}, __VA_ARGS__}}
 #define WEIR__BODY_BULKHEAD(...)                                                                   \
-    .kind = WEIR_LAYER_BULKHEAD, .u = {.bulkhead = {.reserved = {0}, __VA_ARGS__}}
+    .kind = WEIR_LAYER_BULKHEAD, .u = {.bulkhead = {.reserved = 0, __VA_ARGS__}}
 #define WEIR__BODY_TIMEOUT(...)                                                                    \
     .kind = WEIR_LAYER_TIMEOUT, .u = {.timeout = {.reserved = {0}, __VA_ARGS__}}
+#define WEIR__BODY_ADAPTIVE(...)                                                                   \
+    .kind = WEIR_LAYER_ADAPTIVE, .u = {.adaptive = {.reserved = 0, __VA_ARGS__}}
+#define WEIR__BODY_SHED(...) .kind = WEIR_LAYER_SHED, .u = {.shed = {.reserved = {0}, __VA_ARGS__}}
 #endif
 
 /*

@@ -27,6 +27,7 @@ WEIR_BEGIN
 struct weir_shed_opts {
     uint32_t k_milli;     /* K in thousandths, 1000 .. 100000; 0: 2000.  Less K sheds sooner */
     uint32_t max_percent; /* of a class that may be refused, 1 .. 100; 0: 95, to see it recover */
+    uint32_t cls;         /* in a stack: the class of its calls */
     weir_span window;     /* 0: 2 min; at least 16 ns, at most 366 days */
     uint32_t reserved[4];
 };

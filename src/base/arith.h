@@ -33,6 +33,16 @@ static inline int64_t weir__sat_mul(int64_t a, int64_t b)
     return b != 0 && a > INT64_MAX / b ? INT64_MAX : a * b;
 }
 
+/* The root of x >= 1, to the last bits, without libm. */
+static inline double weir__sqrt(double x)
+{
+    double y = x;
+
+    for (int i = 0; i < 40 && y * y > x * (1 + 1e-14); i++)
+        y = (y + x / y) / 2;
+    return y;
+}
+
 static inline int64_t weir__min64(int64_t a, int64_t b)
 {
     return a < b ? a : b;

@@ -134,6 +134,17 @@ int weir_call(weir_policy *p, int (*fn)(void *), void *arg)
     return weir_call_run(p, fn, arg, NULL);
 }
 
+int weir_call_or(weir_policy *p, int (*fn)(void *), void *arg, int (*fallback)(void *arg, int code),
+                 struct weir_call_report *out_report)
+{
+    int r = fallback ? weir_call_run(p, fn, arg, out_report) : -EINVAL;
+
+    if (r >= 0 || !fallback || !fn || weir_policy_error(p) < 0 || r == WEIR_ENOFIBER ||
+        weir_cancel_why())
+        return r;
+    return fallback(arg, r);
+}
+
 struct weir_try weir_try_info(void)
 {
     const struct weir__plan_run *r = weir__self() ? weir__fiber_slot_get(WEIR__SLOT_TRY) : NULL;

@@ -12,7 +12,7 @@ enum { ADAPTIVE_MAX = 1 << 20, ADAPTIVE_DIP_EVERY = 16 };
 
 static int adaptive_check(const struct weir_adaptive_opts *o)
 {
-    if (!o || (unsigned)o->law > WEIR_ADAPTIVE_VEGAS || o->reserved[0] || o->reserved[1])
+    if (!o || (unsigned)o->law > WEIR_ADAPTIVE_VEGAS || o->reserved)
         return -EINVAL;
     if (o->max > ADAPTIVE_MAX || o->initial > ADAPTIVE_MAX || o->window < 0 || o->slow < 0)
         return -EINVAL;
@@ -37,16 +37,6 @@ static void adaptive_fill(struct weir_adaptive_opts *o)
     o->tolerance = o->tolerance ? o->tolerance : 110;
     o->samples = o->samples ? o->samples : 10;
     o->window = o->window ? o->window : WEIR_MS(100);
-}
-
-/* No libm: what a limit needs is the root of a number up to 2^20. */
-static double adaptive_sqrt(double x)
-{
-    double y = x > 1 ? x : 1;
-
-    for (int i = 0; i < 24; i++)
-        y = (y + x / y) / 2;
-    return y;
 }
 
 /* Whole, and never less than one can use. */
@@ -113,12 +103,12 @@ static double adaptive_gradient(const struct weir_adaptive *a, double mean)
 {
     double g = a->base * a->opts.tolerance / 100 / mean;
 
-    return a->limit * adaptive_clamp(g, 0.5, 1) + adaptive_sqrt(a->limit) / 2;
+    return a->limit * adaptive_clamp(g, 0.5, 1) + weir__sqrt(a->limit) / 2;
 }
 
 static double adaptive_vegas(const struct weir_adaptive *a, double mean)
 {
-    double queue = a->limit * (1 - a->base / mean), step = adaptive_sqrt(a->limit) / 2;
+    double queue = a->limit * (1 - a->base / mean), step = weir__sqrt(a->limit) / 2;
     double few = a->limit / 16, many = a->limit / 8;
 
     if (queue < (few > 2 ? few : 2))

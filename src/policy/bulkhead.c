@@ -13,7 +13,7 @@ int weir_bulkhead_init(struct weir_bulkhead *b, const struct weir_bulkhead_opts 
     b->limit = b->used = 0;
     if (!opts || opts->limit == 0 || opts->limit > BULKHEAD_MAX || opts->max_wait < -1)
         return -EINVAL;
-    if (opts->reserved[0] || opts->reserved[1])
+    if (opts->reserved)
         return -EINVAL;
     b->limit = opts->limit;
     return 0;

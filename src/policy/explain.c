@@ -135,6 +135,28 @@ static void explain_as_bulkhead(struct explain_text *t, const struct weir__plan_
 {
     explain_add(t, "bulkhead: %" PRIu32 " at once", l->u.bulkhead.limit);
     explain_queue(t, l->max_wait);
+    if (!l->codel.target)
+        return;
+    explain_add(t, "; refuses heads that stood ");
+    explain_span(t, l->codel.target);
+    explain_add(t, l->lifo ? ", newest first meanwhile" : "");
+}
+
+static void explain_as_adaptive(struct explain_text *t, const struct weir__plan_layer *l)
+{
+    static const char *const law[] = {"AIMD", "gradient", "Vegas"};
+
+    explain_add(t, "adaptive limit: %s, %" PRIu32 " .. %" PRIu32 ", now %" PRIu32,
+                law[l->u.adaptive.opts.law], l->u.adaptive.opts.min, l->u.adaptive.opts.max,
+                weir_adaptive_limit(&l->u.adaptive));
+    explain_queue(t, l->max_wait);
+}
+
+static void explain_as_shed(struct explain_text *t, const struct weir__plan_layer *l)
+{
+    explain_add(t, "shed: class %" PRIu32 " beyond %" PRIu32 ".%03" PRIu32 " x accepts in ",
+                l->u.shed.opts.cls, l->u.shed.opts.k_milli / 1000, l->u.shed.opts.k_milli % 1000);
+    explain_span(t, l->u.shed.opts.window);
 }
 
 static void explain_as_timeout(struct explain_text *t, const struct weir__plan_layer *l)
@@ -146,7 +168,8 @@ static void explain_as_timeout(struct explain_text *t, const struct weir__plan_l
 static void (*const explain_kinds[])(struct explain_text *, const struct weir__plan_layer *) = {
     [WEIR_LAYER_RETRY] = explain_as_retry,     [WEIR_LAYER_BREAKER] = explain_as_breaker,
     [WEIR_LAYER_RATE] = explain_as_rate,       [WEIR_LAYER_BULKHEAD] = explain_as_bulkhead,
-    [WEIR_LAYER_TIMEOUT] = explain_as_timeout,
+    [WEIR_LAYER_TIMEOUT] = explain_as_timeout, [WEIR_LAYER_ADAPTIVE] = explain_as_adaptive,
+    [WEIR_LAYER_SHED] = explain_as_shed,
 };
 
 static void explain_layer(struct explain_text *t, const struct weir__plan_layer *l, uint32_t depth)

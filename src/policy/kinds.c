@@ -247,7 +247,7 @@ static int kind_breaker_recheck(weir_policy *p, struct weir__plan_run *r, uint32
 
 /* --- rate ------------------------------------------------------------------ */
 
-static void kind_enqueue(struct weir__plan_layer *l, struct weir__plan_run *r)
+void weir__plan_enqueue(struct weir__plan_layer *l, struct weir__plan_run *r)
 {
     weir__list_append(&l->row, &r->row);
     l->queued++;
@@ -255,7 +255,7 @@ static void kind_enqueue(struct weir__plan_layer *l, struct weir__plan_run *r)
     r->waited = 1;
 }
 
-static void kind_dequeue(struct weir__plan_layer *l, struct weir__plan_run *r)
+void weir__plan_dequeue(struct weir__plan_layer *l, struct weir__plan_run *r)
 {
     if (weir__list_empty(&r->row))
         return;
@@ -286,7 +286,7 @@ static void kind_rate_leave(struct weir__plan_layer *l, struct weir__plan_run *r
             later->wake(later);
     }
     weir_rate_cancel(&l->u.rate, ticket);
-    kind_dequeue(l, r);
+    weir__plan_dequeue(l, r);
 }
 
 static int64_t kind_rate_wait(struct weir__plan_layer *l, struct weir__plan_run *r, uint32_t i,
@@ -299,7 +299,7 @@ static int64_t kind_rate_wait(struct weir__plan_layer *l, struct weir__plan_run 
         return WEIR_ERATE;
     }
     if (wait == 0) {
-        kind_dequeue(l, r);
+        weir__plan_dequeue(l, r);
         r->phase = WEIR__PLAN_IDLE;
         r->slot[i].held = 1;
     }
@@ -320,7 +320,7 @@ static int64_t kind_rate_take(weir_policy *p, struct weir__plan_run *r, uint32_t
         int64_t after = weir_rate_peek(&l->u.rate, 1, now);
         *why = (struct weir__plan_refused){(int)wait, i, after > 0 ? after : 0};
     } else if (wait > 0) {
-        kind_enqueue(l, r);
+        weir__plan_enqueue(l, r);
     }
     return wait;
 }
@@ -341,92 +341,6 @@ static void kind_rate_give(weir_policy *p, struct weir__plan_run *r, uint32_t i,
     if (r->phase != WEIR__PLAN_RUNNING && ticket->n)
         kind_rate_leave(&p->layer[i], r, i);
     weir_rate_use(ticket);
-}
-
-/* --- bulkhead --------------------------------------------------------------- */
-
-static int kind_bulkhead_init(struct weir__plan_layer *l, const struct weir_policy_layer *from)
-{
-    l->max_wait = from->u.bulkhead.max_wait;
-    l->queue = from->u.bulkhead.queue;
-    return weir_bulkhead_init(&l->u.bulkhead, &from->u.bulkhead);
-}
-
-/* Hands free permits to those who wait, first come first. */
-static void kind_bulkhead_grant(struct weir__plan_layer *l)
-{
-    while (!weir__list_empty(&l->row) && weir_bulkhead_take(&l->u.bulkhead, 1) == 0) {
-        struct weir__plan_run *next = WEIR__ENTRY(l->row.next, struct weir__plan_run, row);
-        kind_dequeue(l, next);
-        next->granted = 1;
-        if (next->wake)
-            next->wake(next);
-    }
-}
-
-static int kind_bulkhead_set(struct weir__plan_layer *l, const struct weir_policy_layer *from,
-                             weir_time now)
-{
-    struct weir_bulkhead check;
-
-    (void)now;
-    if (weir_bulkhead_init(&check, &from->u.bulkhead) < 0)
-        return -EINVAL;
-    l->max_wait = from->u.bulkhead.max_wait;
-    l->queue = from->u.bulkhead.queue;
-    weir_bulkhead_set(&l->u.bulkhead, from->u.bulkhead.limit);
-    kind_bulkhead_grant(l);
-    return 0;
-}
-
-static int64_t kind_bulkhead_take(weir_policy *p, struct weir__plan_run *r, uint32_t i,
-                                  weir_time now, struct weir__plan_refused *why)
-{
-    struct weir__plan_layer *l = &p->layer[i];
-
-    *why = (struct weir__plan_refused){WEIR_EFULL, i, 0};
-    if (r->phase == WEIR__PLAN_WAITING) {
-        if (!r->granted)
-            return now < r->park_until ? WEIR__PLAN_PARK : WEIR_EFULL;
-        r->granted = 0;
-        r->phase = WEIR__PLAN_IDLE;
-        r->slot[i].held = 1;
-        return 0;
-    }
-    r->slot[i].held = weir__list_empty(&l->row) && weir_bulkhead_take(&l->u.bulkhead, 1) == 0;
-    if (r->slot[i].held)
-        return 0;
-    if (l->max_wait == WEIR_NOWAIT || (l->queue && l->queued >= l->queue))
-        return WEIR_EFULL;
-    r->park_until = weir__plan_latest(p, r);
-    if (l->max_wait)
-        r->park_until = weir__min64(r->park_until, weir__sat_add(now, l->max_wait));
-    if (now >= r->park_until)
-        return WEIR_EFULL;
-    kind_enqueue(l, r);
-    return WEIR__PLAN_PARK;
-}
-
-static void kind_bulkhead_leave(struct weir__plan_layer *l, struct weir__plan_run *r, uint32_t i)
-{
-    (void)i;
-    kind_dequeue(l, r);
-    if (!r->granted)
-        return;
-    weir_bulkhead_give(&l->u.bulkhead, 1);
-    kind_bulkhead_grant(l);
-}
-
-static void kind_bulkhead_give(weir_policy *p, struct weir__plan_run *r, uint32_t i, uint32_t cls,
-                               weir_time now)
-{
-    struct weir__plan_layer *l = &p->layer[i];
-
-    (void)r;
-    (void)cls;
-    (void)now;
-    weir_bulkhead_give(&l->u.bulkhead, 1);
-    kind_bulkhead_grant(l);
 }
 
 /* --- timeout ------------------------------------------------------------------ */
@@ -473,39 +387,49 @@ void weir__plan_overtime(weir_policy *p, struct weir__plan_run *r, weir_time now
 
 /* --- the table ------------------------------------------------------------------ */
 
-static const struct weir__plan_kind plan_kinds[] = {
-    [WEIR_LAYER_RETRY] = {.name = "retry",
-                          .init = kind_retry_init,
-                          .set = kind_retry_set,
-                          .take = kind_retry_take,
-                          .start = kind_retry_start,
-                          .give = kind_retry_give,
-                          .ended = kind_retry_ended},
-    [WEIR_LAYER_BREAKER] = {.name = "breaker",
-                            .init = kind_breaker_init,
-                            .set = kind_breaker_set,
-                            .take = kind_breaker_take,
-                            .recheck = kind_breaker_recheck,
-                            .give = kind_breaker_give},
-    [WEIR_LAYER_RATE] = {.name = "rate",
-                         .init = kind_rate_init,
-                         .set = kind_rate_set,
-                         .take = kind_rate_take,
-                         .leave = kind_rate_leave,
-                         .start = kind_rate_start,
-                         .give = kind_rate_give},
-    [WEIR_LAYER_BULKHEAD] = {.name = "bulkhead",
-                             .init = kind_bulkhead_init,
-                             .set = kind_bulkhead_set,
-                             .take = kind_bulkhead_take,
-                             .leave = kind_bulkhead_leave,
-                             .give = kind_bulkhead_give},
-    [WEIR_LAYER_TIMEOUT] = {.name = "timeout", .init = kind_timeout_init, .set = kind_timeout_set},
+static const struct weir__plan_kind kind_retry = {
+    .name = "retry",
+    .init = kind_retry_init,
+    .set = kind_retry_set,
+    .take = kind_retry_take,
+    .start = kind_retry_start,
+    .give = kind_retry_give,
+    .ended = kind_retry_ended,
+};
+
+static const struct weir__plan_kind kind_breaker = {
+    .name = "breaker",
+    .init = kind_breaker_init,
+    .set = kind_breaker_set,
+    .take = kind_breaker_take,
+    .recheck = kind_breaker_recheck,
+    .give = kind_breaker_give,
+};
+
+static const struct weir__plan_kind kind_rate = {
+    .name = "rate",
+    .init = kind_rate_init,
+    .set = kind_rate_set,
+    .take = kind_rate_take,
+    .leave = kind_rate_leave,
+    .start = kind_rate_start,
+    .give = kind_rate_give,
+};
+
+static const struct weir__plan_kind kind_timeout = {
+    .name = "timeout",
+    .init = kind_timeout_init,
+    .set = kind_timeout_set,
+};
+
+static const struct weir__plan_kind *const plan_kinds[] = {
+    [WEIR_LAYER_RETRY] = &kind_retry,     [WEIR_LAYER_BREAKER] = &kind_breaker,
+    [WEIR_LAYER_RATE] = &kind_rate,       [WEIR_LAYER_BULKHEAD] = &weir__kind_bulkhead,
+    [WEIR_LAYER_TIMEOUT] = &kind_timeout, [WEIR_LAYER_ADAPTIVE] = &weir__kind_adaptive,
+    [WEIR_LAYER_SHED] = &weir__kind_shed,
 };
 
 const struct weir__plan_kind *weir__plan_kind(uint32_t kind)
 {
-    if (kind >= sizeof plan_kinds / sizeof plan_kinds[0] || !plan_kinds[kind].name)
-        return NULL;
-    return &plan_kinds[kind];
+    return kind < sizeof plan_kinds / sizeof plan_kinds[0] ? plan_kinds[kind] : NULL;
 }

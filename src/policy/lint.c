@@ -37,7 +37,8 @@ static int lint_order(const weir_policy *p, uint32_t retry)
 {
     int bits = lint_nested(p, retry);
 
-    if (lint_next(p, 0, WEIR_LAYER_BULKHEAD) < retry)
+    if (lint_next(p, 0, WEIR_LAYER_BULKHEAD) < retry ||
+        lint_next(p, 0, WEIR_LAYER_ADAPTIVE) < retry)
         bits |= WEIR_LINT_BULKHEAD_HELD;
     if (lint_next(p, 0, WEIR_LAYER_RATE) < retry)
         bits |= WEIR_LINT_RATE_OUTSIDE;
@@ -63,7 +64,8 @@ static int lint_retry(const weir_policy *p, uint32_t i)
     if (r->opts.min_attempt > p->each || r->opts.min_attempt >= p->total)
         bits |= WEIR_LINT_MIN_ATTEMPT;
     if (r->opts.retry_on & WEIR_CLASS_BIT(WEIR_CLASS_REJECTED_LOCAL) &&
-        lint_next(p, i + 1, WEIR_LAYER_BULKHEAD) < p->n)
+        (lint_next(p, i + 1, WEIR_LAYER_BULKHEAD) < p->n ||
+         lint_next(p, i + 1, WEIR_LAYER_ADAPTIVE) < p->n))
         bits |= WEIR_LINT_RETRIES_FULL;
     return bits;
 }
@@ -112,7 +114,7 @@ int weir__plan_lint(const weir_policy *p)
             bits |= lint_breaker(p, &l->u.breaker.opts);
         else if (lint_is(p, i, WEIR_LAYER_RATE))
             bits |= lint_row(p, l->u.rate.max_wait);
-        else if (lint_is(p, i, WEIR_LAYER_BULKHEAD))
+        else if (lint_is(p, i, WEIR_LAYER_BULKHEAD) || lint_is(p, i, WEIR_LAYER_ADAPTIVE))
             bits |= lint_row(p, l->max_wait);
     }
     return bits;

@@ -193,6 +193,7 @@ static void plan_start(weir_policy *p, struct weir__plan_run *r, weir_time now)
     static const struct weir_retry_outcome none;
 
     r->classifies = 0;
+    r->attempt_start = now;
     for (uint32_t i = 0; i < p->n; i++) {
         struct weir__plan_layer *l = &p->layer[i];
         const struct weir__plan_kind *kind = weir__plan_kind(l->kind);
@@ -205,7 +206,6 @@ static void plan_start(weir_policy *p, struct weir__plan_run *r, weir_time now)
     r->waited = 0;
     r->attempt++;
     r->hint = none;
-    r->attempt_start = now;
     r->attempt_deadline = weir__min64(r->deadline, weir__sat_add(now, p->each));
 }
 

@@ -18,6 +18,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
+#include <weir/codel.h>
 #include <weir/policy.h>
 
 #include "base/list.h"
@@ -37,6 +38,7 @@ struct weir__plan_slot {
         struct weir_breaker_token breaker;
         struct weir_rate_ticket rate;
         struct weir_retry_state retry;
+        struct weir_adaptive_token adaptive;
     } u;
     uint32_t held;                    /* the layer is taken, and must be given back */
     const struct weir_budget *budget; /* of the retry that the call has entered here */
@@ -47,7 +49,8 @@ struct weir__plan_run {
     const struct weir__plan_run *outer; /* the call that this one is part of; set by the driver */
     weir_time begun, deadline;          /* of the whole call */
     weir_time attempt_deadline, attempt_start;
-    weir_time not_before, park_until;
+    weir_time not_before; /* in a row: since when it stands there */
+    weir_time park_until;
     uint32_t attempt; /* attempts admitted so far */
     uint32_t pos;     /* the first layer not taken yet */
     uint32_t phase, retrying;
@@ -73,8 +76,9 @@ struct weir__plan_run {
 
 struct weir__plan_layer {
     uint32_t kind, mode; /* enum weir_mode */
-    weir_span max_wait;  /* of a bulkhead */
-    uint32_t queue, queued;
+    weir_span max_wait;  /* of a gate, as is what follows */
+    uint32_t queue, queued, lifo;
+    struct weir_codel codel;
     struct weir__list row; /* runs that wait here, first come first */
     struct weir_layer_counts counts;
     weir_policy *policy;
@@ -86,6 +90,8 @@ struct weir__plan_layer {
         struct weir_rate rate;
         struct weir_bulkhead bulkhead;
         struct weir_timeout_opts timeout;
+        struct weir_adaptive adaptive;
+        struct weir_shed shed;
     } u;
 };
 
@@ -124,6 +130,12 @@ struct weir__plan_kind {
     int64_t (*ended)(weir_policy *p, struct weir__plan_run *r, uint32_t i, uint32_t asked,
                      struct weir_retry_outcome *out, weir_time now);
 };
+
+extern const struct weir__plan_kind weir__kind_bulkhead, weir__kind_adaptive, weir__kind_shed;
+
+/* Into the layer's row, and out of it if it stands there. */
+void weir__plan_enqueue(struct weir__plan_layer *l, struct weir__plan_run *r);
+void weir__plan_dequeue(struct weir__plan_layer *l, struct weir__plan_run *r);
 
 /* NULL for a number that is no kind. */
 const struct weir__plan_kind *weir__plan_kind(uint32_t kind);

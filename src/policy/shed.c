@@ -19,7 +19,7 @@ int weir_shed_init(struct weir_shed *s, const struct weir_shed_opts *opts)
     o.k_milli = o.k_milli ? o.k_milli : 2000;
     o.max_percent = o.max_percent ? o.max_percent : 95;
     o.window = o.window ? o.window : WEIR_S(120);
-    if (o.k_milli < 1000 || o.k_milli > 100000 || o.max_percent > 100)
+    if (o.k_milli < 1000 || o.k_milli > 100000 || o.max_percent > 100 || o.cls >= WEIR_SHED_CLASSES)
         return -EINVAL;
     if (o.window < WEIR_SHED_BUCKETS || o.window > WEIR_S(86400) * 366)
         return -EINVAL;

@@ -104,7 +104,12 @@ static void worst_layer(struct worst *w, const struct weir__plan_layer *l)
                                        1};
         w->n++;
         break;
+    case WEIR_LAYER_SHED:
+        *mine = (struct worst_refusal){0, 0, 0};
+        w->n++;
+        break;
     case WEIR_LAYER_BULKHEAD:
+    case WEIR_LAYER_ADAPTIVE:
         worst_row(w, l->max_wait);
         *mine = (struct worst_refusal){weir__max64(l->max_wait, 0), 0, 0};
         w->n++;

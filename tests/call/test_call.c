@@ -375,3 +375,33 @@ TEST_WITH(whatever_point_fails_nothing_is_left_behind, .timeout = 60)
 {
     EVERY_POINT(one_point, NULL);
 }
+
+static int instead(void *arg, int code)
+{
+    struct job *j = arg;
+
+    j->most = code;
+    return 7;
+}
+
+SIM(a_fallback_has_the_last_word_but_not_over_a_cancel)
+{
+    weir_policy *p = WEIR_POLICY(WEIR_RETRY(.attempts = 2));
+    struct job good = {0}, bad = {.fail_first = 9, .code = -EIO}, cut = {.takes = WEIR_S(1)};
+    struct weir_call_report report;
+    struct weir_limit l;
+
+    EQ(weir_call_or(p, work, &good, instead, &report), 42);
+    EQ(weir_call_or(p, work, &bad, instead, &report), 7);
+    EQ(bad.most, -EIO);
+    EQ(report.last_result, -EIO);
+    EQ(report.attempts, 2);
+    EQ(weir_limit_init(&l, weir_after(WEIR_MS(1))), 0);
+    EQ(weir_limit_fini(&l, weir_call_or(p, work, &cut, instead, NULL)), -ETIMEDOUT);
+    EQ(cut.most, 1);
+    EQ(weir_call_or(p, NULL, &bad, instead, NULL), -EINVAL);
+    EQ(weir_call_or(p, work, &bad, NULL, NULL), -EINVAL);
+    EQ(weir_call_or(NULL, work, &bad, instead, NULL), -EINVAL);
+    weir_policy_free(&p);
+    return 0;
+}

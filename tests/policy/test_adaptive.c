@@ -290,7 +290,7 @@ TEST(bad_options_are_refused)
                                                     {.backoff = 100},
                                                     {.tolerance = 99},
                                                     {.tolerance = 501},
-                                                    {.reserved = {0, 1}}};
+                                                    {.reserved = 1}};
     struct weir_adaptive a;
     struct weir_adaptive_token t;
 

@@ -115,7 +115,7 @@ TEST(permits_are_counted)
 {
     struct weir_bulkhead_opts o = {.limit = 3}, bad[] = {{0},
                                                          {.limit = 1, .max_wait = -2},
-                                                         {.limit = 1, .reserved = {1}}};
+                                                         {.limit = 1, .reserved = 1}};
     struct weir_bulkhead b;
 
     EQ(weir_bulkhead_init(&b, &o), 0);

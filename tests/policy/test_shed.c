@@ -98,7 +98,7 @@ TEST(it_forgets_after_its_window_and_lives_through_any_clock)
     EQ(weir_shed_ppm(&s, 0, WEIR_EPOCH + WEIR_S(121)), 0);
     EQ(weir_shed_ppm(&s, 0, INT64_MAX), 0);
     EQ(weir_shed_take(&s, 0, INT64_MAX, &rng), 0);
-    EQ(weir_shed_take(&s, 0, INT64_MIN, &rng), 0);
+    OK(weir_shed_take(&s, 0, INT64_MIN, &rng) <= 0); /* the second of two without an accept */
     weir_shed_accepted(&s, WEIR_EPOCH);
 }
 
@@ -116,8 +116,8 @@ TEST(some_are_sent_even_at_the_worst)
 TEST(bad_options_are_refused)
 {
     static const struct weir_shed_opts bad[] = {
-        {.k_milli = 999}, {.k_milli = 100001},   {.max_percent = 101},      {.window = -1},
-        {.window = 15},   {.window = INT64_MAX}, {.reserved = {0, 0, 0, 1}}};
+        {.k_milli = 999}, {.k_milli = 100001}, {.max_percent = 101},  {.cls = 4},
+        {.window = -1},   {.window = 15},      {.window = INT64_MAX}, {.reserved = {0, 0, 0, 1}}};
     struct weir_shed s;
 
     weir_rng_init(&rng, 1, 0);
