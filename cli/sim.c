@@ -10,6 +10,7 @@ static const struct sim_command {
     int (*run)(int argc, char **argv);
     const char *what;
 } sim_commands[] = {
+    {"backoff", sim_backoff, "laws of backoff against each other, as clients grow"},
     {"explain", sim_explain, "what a stack can cost at worst, and what looks wrong with it"},
 };
 

@@ -8,6 +8,7 @@
 
 #include "sim.h"
 #include "sim_expr.h"
+#include "sim_text.h"
 
 static const char explain_help[] =
     "usage: weir sim explain [FLAGS] STACK ...\n"
@@ -28,20 +29,6 @@ static const struct option explain_longs[] = {{"strict", no_argument, NULL, OPT_
                                               {"help", no_argument, NULL, 'h'},
                                               {0}};
 
-static void explain_json_string(FILE *to, const char *text)
-{
-    fputc('"', to);
-    for (; *text; text++) {
-        if (*text == '"' || *text == '\\')
-            fputc('\\', to);
-        if ((unsigned char)*text < ' ')
-            fprintf(to, "\\u%04x", (unsigned)*text);
-        else
-            fputc(*text, to);
-    }
-    fputc('"', to);
-}
-
 static void explain_json(const char *stack, const char *text, int lint)
 {
     char line[256];
@@ -49,15 +36,15 @@ static void explain_json(const char *stack, const char *text, int lint)
     int first = 1;
 
     printf("{\"stack\":");
-    explain_json_string(stdout, stack);
+    sim_text_json(stdout, stack);
     printf(",\"text\":");
-    explain_json_string(stdout, text);
+    sim_text_json(stdout, text);
     printf(",\"lint\":%d,\"warnings\":[", lint);
     for (; (end = strchr(at, '\n')); at = end + 1)
         if (strncmp(at, "warning: ", 9) == 0) {
             snprintf(line, sizeof line, "%.*s", (int)(end - at - 9), at + 9);
             printf("%s", first ? "" : ",");
-            explain_json_string(stdout, line);
+            sim_text_json(stdout, line);
             first = 0;
         }
     printf("]}\n");
