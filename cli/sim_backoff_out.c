@@ -92,7 +92,7 @@ void sim_backoff_world(const struct sim_backoff *b, char *out, size_t size)
     char base[SIM_TEXT], cap[SIM_TEXT], hop[SIM_TEXT], sd[SIM_TEXT], service[SIM_TEXT];
     int n;
 
-    n = snprintf(out, size, "base %s, cap %s, hops of %s +- %s, ",
+    n = snprintf(out, size, "base %s, cap %s, hops %s +- %s, ",
                  sim_text_span((double)b->base, base), sim_text_span((double)b->cap, cap),
                  sim_text_span((double)b->hop, hop), sim_text_span((double)b->hop_sd, sd));
     if (!b->service)
@@ -105,7 +105,8 @@ void sim_backoff_world(const struct sim_backoff *b, char *out, size_t size)
     if (b->timeout)
         n += snprintf(out + n, size - (size_t)n, ", timeout %s",
                       sim_text_span((double)b->timeout, service));
-    snprintf(out + n, size - (size_t)n, "; %" PRIu32 " trials, seed %" PRIu64, b->trials, b->seed);
+    snprintf(out + n, size - (size_t)n, "; %" PRIu32 " trial%s, seed %" PRIu64, b->trials,
+             b->trials == 1 ? "" : "s", b->seed);
 }
 
 static int table_width(const struct sim_backoff *b, size_t law)
@@ -228,9 +229,9 @@ struct sim_plot sim_backoff_plot(const struct sim_backoff *b, enum sim_measure m
 {
     static const char *const titles[] = {"Calls at the server", "Time until all clients are done",
                                          "Time until half of the clients are done"};
-    static const char *const units[] = {"calls", "milliseconds", "milliseconds"};
-    static const char *const log_units[] = {"calls, logarithmic", "milliseconds, logarithmic",
-                                            "milliseconds, logarithmic"};
+    static const char *const units[] = {"calls", "seconds", "seconds"};
+    static const char *const log_units[] = {"calls, logarithmic", "seconds, logarithmic",
+                                            "seconds, logarithmic"};
     static const int colour[] = {6, 1, 4, 0, 2, 3, 5, 7};
     struct sim_plot p = {.title = titles[m],
                          .subtitle = room->subtitle,
@@ -243,7 +244,9 @@ struct sim_plot sim_backoff_plot(const struct sim_backoff *b, enum sim_measure m
         room->x[k] = b->clients[k];
     for (size_t i = 0; i < b->laws; i++) {
         for (size_t k = 0; k < b->rows; k++)
-            room->y[i][k] = b->cell[i][k].endless ? NAN : sim_backoff_value(&b->cell[i][k], m);
+            room->y[i][k] = b->cell[i][k].endless
+                                ? NAN
+                                : sim_backoff_value(&b->cell[i][k], m) / (m == SIM_CALLS ? 1 : 1e3);
         p.series[i] =
             (struct sim_series){.name = sim_law_name(b->law[i]),
                                 .x = room->x,

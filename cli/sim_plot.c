@@ -18,11 +18,16 @@ static double plot_step(double range, size_t most)
     return step;
 }
 
-static void scale_log_ticks(struct sim_scale *s)
+/* Ticks a decade: 1; 1 and 3; or 1, 2 and 5. */
+static int scale_log_each(double from, double to)
 {
-    double decades = log10(s->to / s->from);
-    int each = decades > 4 ? 1 : decades > 2 ? 2 : 3;
+    double decades = log10(to / from);
 
+    return decades > 4 ? 1 : decades > 1.7 ? 2 : 3;
+}
+
+static void scale_log_ticks(struct sim_scale *s, int each)
+{
     s->ticks = 0;
     for (double ten = pow(10, floor(log10(s->from) + 1e-9)); ten <= s->to * 1.0001; ten *= 10)
         for (int k = 0; k < each; k++) {
@@ -32,10 +37,11 @@ static void scale_log_ticks(struct sim_scale *s)
         }
 }
 
-/* The next 1, 2 or 5 x 10^k below or above a value. */
-static double scale_round(double v, int up)
+/* The next tick of a logarithmic axis below or above a value. */
+static double scale_round(double v, int each, int up)
 {
-    static const double steps[] = {1, 2, 5, 10};
+    static const double all[3][4] = {{1, 1, 1, 10}, {1, 3, 3, 10}, {1, 2, 5, 10}};
+    const double *steps = all[each - 1];
     double ten = pow(10, floor(log10(v)));
     double best = up ? 10 * ten : ten;
 
@@ -53,11 +59,14 @@ struct sim_scale sim_scale_of(double low, double high, int log, size_t most)
 {
     struct sim_scale s = {.log = log};
     double step;
+    int each;
 
     if (log) {
-        s.from = scale_round(low, 0);
-        s.to = scale_round(high > low ? high : low * 2, 1);
-        scale_log_ticks(&s);
+        high = high > low ? high : low * 2;
+        each = scale_log_each(low, high);
+        s.from = scale_round(low, each, 0);
+        s.to = scale_round(high, each, 1);
+        scale_log_ticks(&s, each);
         return s;
     }
     if (high <= low)

@@ -29,8 +29,8 @@ static void svg_ground(FILE *to, const char *ground, const char *ink, const char
     fprintf(to,
             ".plot .ground{fill:%s}.plot text{fill:%s}.plot .soft{fill:%s}"
             ".plot .grid{stroke:%s}.plot .axis{stroke:%s}.plot .band{fill:%s}"
-            ".plot .limit{stroke:%s}.plot .halo{stroke:%s}",
-            ground, ink, soft, grid, soft, band, soft, ground);
+            ".plot .limit{stroke:%s}",
+            ground, ink, soft, grid, soft, band, soft);
 }
 
 void sim_plot_css(FILE *to)
@@ -38,8 +38,7 @@ void sim_plot_css(FILE *to)
     fputs(".plot text{font:12.5px system-ui,-apple-system,'Segoe UI',Roboto,'Helvetica Neue',"
           "Arial,sans-serif;font-variant-numeric:tabular-nums}"
           ".plot .title{font-size:16px;font-weight:600}.plot .name{font-weight:600}"
-          ".plot .line{fill:none;stroke-width:2;stroke-linejoin:round;stroke-linecap:round}"
-          ".plot .halo{fill:none;stroke-width:4.5;stroke-linejoin:round;stroke-opacity:.75}"
+          ".plot .line{fill:none;stroke-width:1.8;stroke-linejoin:round;stroke-linecap:round}"
           ".plot .lead{fill:none;stroke-width:1;stroke-opacity:.6}"
           ".plot .d1{stroke-dasharray:7 4}.plot .d2{stroke-dasharray:2 4}"
           ".plot .grid{stroke-width:1}.plot .axis{stroke-width:1}"
@@ -192,7 +191,6 @@ static void svg_series(FILE *to, const struct svg_frame *f, const struct sim_ser
 {
     char classes[32];
 
-    svg_path(to, f, s, "halo");
     snprintf(classes, sizeof classes, "line s%d d%d", s->colour % 8, s->colour / 8 % 3);
     svg_path(to, f, s, classes);
     for (size_t k = 0; f->p->points && k < s->n; k++)
@@ -226,7 +224,8 @@ static int svg_end_of(const struct svg_frame *f, size_t i, struct svg_end *out)
 /* Names keep their order and stand at least a line apart, inside the picture. */
 static void svg_spread(const struct svg_frame *f, struct svg_end *end, size_t n)
 {
-    double gap = n > 1 ? fmin(16, (f->bottom - f->top + 16) / (double)n) : 16, most = f->bottom;
+    double gap = n > 1 ? fmin(16, (f->bottom - f->top + 16) / (double)n) : 16;
+    double least = f->top - 8, most = f->bottom + 8;
 
     for (size_t i = 1; i < n; i++)
         for (size_t k = i; k > 0 && end[k].y < end[k - 1].y; k--) {
@@ -234,8 +233,18 @@ static void svg_spread(const struct svg_frame *f, struct svg_end *end, size_t n)
             end[k] = end[k - 1];
             end[k - 1] = swap;
         }
-    for (size_t i = 1; i < n; i++)
-        end[i].at = fmax(end[i].at, end[i - 1].at + gap);
+    for (int round = 0; round < 200; round++)
+        for (size_t i = 1; i < n; i++) {
+            double close = gap - (end[i].at - end[i - 1].at);
+            if (close > 0) {
+                end[i].at += close / 2;
+                end[i - 1].at -= close / 2;
+            }
+        }
+    for (size_t i = 0; i < n; i++) {
+        end[i].at = fmax(end[i].at, least);
+        least = end[i].at + gap;
+    }
     for (size_t i = n; i-- > 0;) {
         end[i].at = fmin(end[i].at, most);
         most = end[i].at - gap;

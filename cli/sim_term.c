@@ -80,28 +80,44 @@ static void term_series(struct term_canvas *c, size_t i)
 
 /* --- names and ticks ----------------------------------------------------------------------- */
 
-/* Which series' name stands in which row, -1: none; the nearest free row to its end. */
+/* The height of the last value of a series, 0 .. 1; negative: it has none. */
+static double term_end(const struct term_canvas *c, size_t i)
+{
+    const struct sim_series *s = &c->p->series[i];
+    size_t k = s->n;
+
+    while (k > 0 && isnan(s->y[k - 1]))
+        k--;
+    return k ? fmin(fmax(sim_scale_at(&c->y, s->y[k - 1]), 0), 1) : NAN;
+}
+
+/* Which series' name stands in which row, -1: none.  From above, each in the row of its end. */
 static void term_names(const struct term_canvas *c, int row_of[TERM_HEIGHT])
 {
+    size_t order[SIM_PLOT_SERIES], n = 0;
+    int row[SIM_PLOT_SERIES], most = c->height - 1;
+
+    for (size_t i = 0; i < c->p->n; i++) {
+        if (isnan(term_end(c, i)))
+            continue;
+        order[n] = i;
+        for (size_t k = n++; k > 0 && term_end(c, order[k]) > term_end(c, order[k - 1]); k--) {
+            size_t swap = order[k];
+            order[k] = order[k - 1];
+            order[k - 1] = swap;
+        }
+    }
+    for (size_t k = 0; k < n; k++) {
+        row[k] = c->height - 1 - (int)(term_end(c, order[k]) * c->height * 0.9999);
+        if (k && row[k] <= row[k - 1])
+            row[k] = row[k - 1] + 1;
+    }
     for (int r = 0; r < c->height; r++)
         row_of[r] = -1;
-    for (size_t i = 0; i < c->p->n; i++) {
-        const struct sim_series *s = &c->p->series[i];
-        size_t k = s->n;
-        int at;
-        while (k > 0 && isnan(s->y[k - 1]))
-            k--;
-        if (!k)
-            continue;
-        at = c->height - 1 - (int)(sim_scale_at(&c->y, s->y[k - 1]) * c->height * 0.9999);
-        at = at < 0 ? 0 : at >= c->height ? c->height - 1 : at;
-        for (int off = 0; off < 2 * c->height; off++) {
-            int r = at + (off % 2 ? -(off + 1) / 2 : off / 2);
-            if (r >= 0 && r < c->height && row_of[r] < 0) {
-                row_of[r] = (int)i;
-                break;
-            }
-        }
+    for (size_t k = n; k-- > 0; most--) {
+        most = row[k] < most ? row[k] : most;
+        if (most >= 0)
+            row_of[most] = (int)order[k];
     }
 }
 
