@@ -11,6 +11,9 @@ static const struct sim_command {
     const char *what;
 } sim_commands[] = {
     {"backoff", sim_backoff, "laws of backoff against each other, as clients grow"},
+    {"retry", sim_retry, "settings of retries side by side, through an outage"},
+    {"breaker", sim_breaker, "settings of breakers, while a server hangs"},
+    {"limit", sim_limit, "rates and bulkheads, while too much comes"},
     {"explain", sim_explain, "what a stack can cost at worst, and what looks wrong with it"},
 };
 

@@ -14,7 +14,10 @@
 enum { SIM_EXIT_FILE = 1, SIM_EXIT_WARNED = 3 };
 
 int sim_backoff(int argc, char **argv);
+int sim_breaker(int argc, char **argv);
 int sim_explain(int argc, char **argv);
+int sim_limit(int argc, char **argv);
+int sim_retry(int argc, char **argv);
 
 /* A file to write, or NULL after a message. */
 FILE *sim_open(const char *name);

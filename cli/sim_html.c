@@ -23,6 +23,7 @@ static const char html_style[] =
     "th:first-child,td:first-child{text-align:left}th{font-weight:600}"
     "tr:last-child td{border-bottom:0}"
     "code{font:13px ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;overflow-wrap:anywhere}"
+    "pre{overflow-x:auto;font-size:13px;line-height:1.45;margin:4px 0 20px}"
     "footer{margin-top:40px;font-size:13px}"
     "@media (prefers-color-scheme:dark){body{background:#0e1013;color:#e8eaed}"
     ".lead,footer{color:#a2a9b3}table{background:#16181c}th,td{border-color:#2c3036}}";

@@ -8,7 +8,14 @@
 #include "sim_svg.h"
 #include "sim_text.h"
 
-enum { SVG_WIDTH = 780, SVG_HEIGHT = 430, SVG_TOP = 84, SVG_BOTTOM = 54, SVG_NAME = 30 };
+enum {
+    SVG_WIDTH = 780,
+    SVG_HEIGHT = 430,
+    SVG_TOP = 84,
+    SVG_BOTTOM = 54,
+    SVG_NAME = 30,
+    SVG_LINE = 104
+};
 
 /* Okabe and Ito's colours, darkened or lightened to be read on the ground they stand on. */
 static const char *const svg_light[8] = {"#0072b2", "#c44e00", "#00805d", "#a84d85",
@@ -57,6 +64,7 @@ void sim_plot_css(FILE *to)
 struct svg_frame {
     const struct sim_plot *p;
     struct sim_scale x, y;
+    size_t cut;                      /* where the subtitle's second line begins; 0: it has none */
     double left, right, top, bottom; /* of the data, in pixels */
 };
 
@@ -86,11 +94,27 @@ static void svg_name(const char *name, char out[SVG_NAME + 8])
     strcpy(out + n, "\xe2\x80\xa6");
 }
 
+/* A long subtitle is broken after a ';', a ',' or a blank; 0: it is short. */
+static size_t svg_cut(const char *text)
+{
+    static const char breaks[] = ";, ";
+
+    if (!text || strlen(text) <= SVG_LINE)
+        return 0;
+    for (const char *b = breaks; *b; b++)
+        for (size_t n = SVG_LINE; n > SVG_LINE / 2; n--)
+            if (text[n] == ' ' && (*b == ' ' || text[n - 1] == *b))
+                return n + 1;
+    return 0;
+}
+
 static struct svg_frame svg_frame_of(const struct sim_plot *p)
 {
     struct svg_frame f = {.p = p, .top = SVG_TOP, .bottom = SVG_HEIGHT - SVG_BOTTOM};
     size_t longest = 6;
 
+    f.cut = svg_cut(p->subtitle);
+    f.top += f.cut ? 17 : 0;
     f.x = sim_plot_x(p);
     f.y = sim_plot_y(p, 7);
     for (size_t i = 0; i < p->n; i++) {
@@ -112,11 +136,18 @@ static void svg_text(FILE *to, double x, double y, const char *attributes, const
     fputs("</text>\n", to);
 }
 
-static void svg_head(FILE *to, const struct sim_plot *p)
+static void svg_head(FILE *to, const struct svg_frame *f)
 {
-    svg_text(to, 16, 26, "class=\"title\"", p->title);
-    if (p->subtitle)
-        svg_text(to, 16, 46, "class=\"soft\"", p->subtitle);
+    char line[SVG_LINE + 2];
+
+    svg_text(to, 16, 26, "class=\"title\"", f->p->title);
+    if (!f->p->subtitle)
+        return;
+    if (f->cut) {
+        snprintf(line, sizeof line, "%.*s", (int)f->cut, f->p->subtitle);
+        svg_text(to, 16, 46, "class=\"soft\"", line);
+    }
+    svg_text(to, 16, f->cut ? 63 : 46, "class=\"soft\"", f->p->subtitle + f->cut);
 }
 
 static void svg_band(FILE *to, const struct svg_frame *f)
@@ -164,7 +195,7 @@ static void svg_limit(FILE *to, const struct svg_frame *f)
         return;
     fprintf(to, "<path class=\"limit\" d=\"M%.1f %.1fH%.1f\"/>\n", f->left, y, f->right);
     if (f->p->line_name)
-        svg_text(to, f->left + 6, y - 5, "class=\"soft\"", f->p->line_name);
+        svg_text(to, f->right - 4, y - 6, "class=\"soft\" text-anchor=\"end\"", f->p->line_name);
 }
 
 /* The points of a series as one path; a NaN lifts the pen. */
@@ -292,7 +323,7 @@ void sim_plot_svg(FILE *to, const struct sim_plot *p, int inline_html)
     }
     fprintf(to, "<rect class=\"ground\" width=\"%d\" height=\"%d\" rx=\"6\"/>\n", SVG_WIDTH,
             SVG_HEIGHT);
-    svg_head(to, p);
+    svg_head(to, &f);
     svg_band(to, &f);
     svg_axes(to, &f);
     svg_limit(to, &f);
