@@ -27,6 +27,7 @@
 /* The subcommands; argv[0] is the subcommand's own name.  Each returns the exit code. */
 int cmd_fetch(int argc, char **argv);
 int cmd_chaos(int argc, char **argv);
+int cmd_sim(int argc, char **argv);
 
 enum { ARGS_EXIT_USAGE = 2 };
 

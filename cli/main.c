@@ -16,6 +16,7 @@ static const struct main_command {
 } main_commands[] = {
     {"fetch", cmd_fetch, "fetch URLs: limits, retries, breakers; one JSON record each"},
     {"chaos", cmd_chaos, "an HTTP server that misbehaves on purpose, to try it all on"},
+    {"sim", cmd_sim, "what settings of retries, breakers and limits do, before they run"},
 };
 
 enum { MAIN_COMMANDS = sizeof main_commands / sizeof *main_commands };

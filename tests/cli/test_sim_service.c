@@ -1,0 +1,265 @@
+/*
+ * test_sim_service.c -- the service world against arithmetic and queueing theory, and what
+ * policies do to it in an outage.
+ */
+#include "harness/test.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+
+#include "sim_service.h"
+
+/* 500 calls a second for 40 s, an outage from 10 s to 20 s, a server for 1,000 a second. */
+static struct sim_service_opts world_of(enum sim_fault fault)
+{
+    return (struct sim_service_opts){.rate = 500,
+                                     .duration = WEIR_S(40),
+                                     .instances = 5,
+                                     .servers = 10,
+                                     .queue = 1000,
+                                     .hop = WEIR_MS(1),
+                                     .service = WEIR_MS(10),
+                                     .fault = fault,
+                                     .share = 1000000,
+                                     .factor = 3,
+                                     .fault_at = WEIR_S(10),
+                                     .fault_for = WEIR_S(10),
+                                     .seed = 7};
+}
+
+static struct sim_service_sum run(const struct sim_service_opts *o, const char *stack)
+{
+    static struct sim_service_sum s; /* it is large */
+    struct sim_expr e;
+    struct sim_error error;
+
+    if (sim_expr_parse(stack, &e, &error) < 0)
+        FAIL("%s: %s", stack, error.text);
+    EQ(sim_service_run(o, &e, &s), 0);
+    return s;
+}
+
+static void within(double value, double target, double share)
+{
+    LT(target * (1 - share), value);
+    LT(value, target * (1 + share));
+}
+
+/* --- the world without faults -------------------------------------------------------------- */
+
+TEST(calls_arrive_at_their_rate_and_all_succeed)
+{
+    struct sim_service_opts o = world_of(SIM_DOWN);
+    struct sim_service_sum s;
+
+    o.share = 0;
+    o.seed = test_seed();
+    s = run(&o, "timeout(each=5s)");
+    within((double)s.calls, 20000, 5 / sqrt(20000));
+    EQ(s.good, s.calls);
+    EQ(s.sent, s.calls);
+    EQ(s.served, s.sent);
+    EQ(s.vain + s.local + s.endless, 0);
+    EQ(s.recovery, 0);
+    EQ(s.waves, 0);
+}
+
+/* M/M/1: a call stays 1/(mu - lambda) on average, exponentially: half of them ln 2 times that. */
+TEST(a_single_server_is_as_slow_as_theory_says)
+{
+    struct sim_service_opts o = world_of(SIM_DOWN);
+    struct sim_service_sum s;
+
+    o.share = 0;
+    o.servers = 1;
+    o.rate = 60; /* mu is 100 */
+    o.duration = WEIR_S(2000);
+    o.queue = 100000;
+    s = run(&o, "timeout(each=1m)");
+    within(s.p50, 2 + log(2) * 1000 / 40, 0.05);
+    within(s.p99, 2 + log(100) * 1000 / 40, 0.1);
+}
+
+TEST(the_same_seed_is_the_same_world_and_every_stack_gets_the_same_calls)
+{
+    struct sim_service_opts o = world_of(SIM_ERROR);
+    static struct sim_service_sum a, b, c, d;
+
+    a = run(&o, "retry(3,full) > timeout(each=1s)");
+    b = run(&o, "retry(3,full) > timeout(each=1s)");
+    c = run(&o, "timeout(each=1s)");
+    o.seed++;
+    d = run(&o, "retry(3,full) > timeout(each=1s)");
+    MEMEQ(&a, &b, sizeof a);
+    EQ(a.calls, c.calls);
+    for (int i = 0; i < SIM_BUCKETS; i++)
+        EQ(a.bucket[i].calls, c.bucket[i].calls);
+    NE(a.calls, d.calls);
+}
+
+/* --- faults -------------------------------------------------------------------------------- */
+
+TEST(without_retries_an_outage_fails_its_calls_and_no_others)
+{
+    static const enum sim_fault faults[] = {SIM_DOWN, SIM_ERROR, SIM_HANG};
+
+    for (int i = 0; i < 3; i++) {
+        struct sim_service_opts o = world_of(faults[i]);
+        struct sim_service_sum s = run(&o, "timeout(each=200ms)");
+
+        EQ(s.sent, s.calls);
+        LE(s.fault_good, 3); /* began just before its end, arrived after it */
+        LE(s.calls - s.good, s.fault_calls + 3);
+        EQ(s.after_good, s.after_calls);
+        LE(s.recovery, WEIR_MS(200));
+        EQ(s.endless, 0);
+    }
+}
+
+TEST(a_share_of_a_fault_is_that_share)
+{
+    struct sim_service_opts o = world_of(SIM_ERROR);
+    struct sim_service_sum s;
+
+    o.share = 300000;
+    s = run(&o, "timeout(each=200ms)");
+    within((double)s.fault_good, 0.7 * (double)s.fault_calls, 0.05);
+}
+
+TEST(retries_at_once_multiply_the_load_of_an_outage)
+{
+    struct sim_service_opts o = world_of(SIM_DOWN);
+    struct sim_service_sum s = run(&o, "retry(3,none) > timeout(each=1s)");
+
+    within((double)s.fault_sent, 3 * (double)s.fault_calls, 0.01);
+    LE(s.sent, 3 * s.calls);
+    within(s.peak, 1500, 0.35);
+}
+
+TEST(a_budget_bounds_what_retries_add)
+{
+    struct sim_service_opts o = world_of(SIM_DOWN);
+    struct sim_service_sum s = run(&o, "retry(5,full,100ms..5s,budget=20%) > timeout(each=1s)");
+
+    /* a fifth of the calls, ten a second of each instance, and what was saved up before */
+    LT((double)s.fault_sent, 1.2 * (double)s.fault_calls + 5 * 10 * 20 + 1.2 * 0.2 * 5000);
+    LT((double)s.fault_calls, (double)s.fault_sent);
+}
+
+TEST(enough_retries_with_backoff_live_through_a_short_outage)
+{
+    struct sim_service_opts o = world_of(SIM_DOWN);
+    struct sim_service_sum s;
+
+    o.fault_for = WEIR_S(2);
+    s = run(&o, "retry(12,equal,200ms..5s) > timeout(each=1s)");
+    EQ(s.good, s.calls);
+    LT(s.calls, s.sent);
+}
+
+TEST(a_breaker_spares_the_server_and_fails_at_once)
+{
+    struct sim_service_opts o = world_of(SIM_HANG);
+    struct sim_service_sum s = run(&o, "breaker(5,1s) > timeout(each=500ms)");
+
+    LT(s.fault_sent, s.fault_calls / 3);
+    LT(s.fault_calls / 2, s.local);
+    LE(s.recovery, WEIR_S(11));
+    LT(0, s.recovery);
+}
+
+TEST(a_call_that_hangs_without_a_timeout_has_no_end)
+{
+    struct sim_service_opts o = world_of(SIM_HANG);
+    struct sim_service_sum s;
+
+    o.rate = 50;
+    s = run(&o, "retry(3)");
+    LT(0, s.endless);
+    EQ(s.endless, s.calls - s.good);
+}
+
+/* Slow by 3, the server can do 333 of 500 a second: who retries what timed out makes it worse. */
+TEST(retries_of_an_overloaded_server_are_served_in_vain)
+{
+    struct sim_service_opts o = world_of(SIM_SLOW);
+    struct sim_service_sum once, again;
+
+    once = run(&o, "timeout(each=300ms)");
+    again = run(&o, "retry(4,none) > timeout(each=300ms)");
+    LT(0, once.vain);
+    LT(2 * once.vain, again.vain);
+    LT(again.good, once.good);
+}
+
+TEST(a_limit_sheds_the_surge_and_keeps_the_rest_fast)
+{
+    struct sim_service_opts o = world_of(SIM_SURGE);
+    struct sim_service_sum open, limited;
+
+    open = run(&o, "timeout(each=2s)");
+    limited = run(&o, "bulkhead(2, nowait) > timeout(each=2s)");
+    EQ(open.calls, limited.calls);
+    LT(0, limited.local);
+    LT(limited.p99, 100);
+    LT(500, open.p99);
+}
+
+/* GCRA of each instance: in all never more than the rates together and their bursts. */
+TEST(a_rate_holds_in_every_bucket)
+{
+    struct sim_service_opts o = world_of(SIM_SURGE);
+    struct sim_service_sum s = run(&o, "rate(50/s:5, nowait) > timeout(each=1s)");
+
+    for (int i = 0; i < SIM_BUCKETS; i++)
+        LE(s.bucket[i].sent, 5 * (5 + 50.0 * 40 / SIM_BUCKETS + 1));
+    within((double)s.fault_sent, 2500, 0.05);
+}
+
+/* A queue of the stack lets waiting calls through as permits come home: nobody is forgotten. */
+TEST(those_who_wait_for_a_permit_are_woken)
+{
+    struct sim_service_opts o = world_of(SIM_SURGE);
+    struct sim_service_sum s = run(&o, "bulkhead(3) > timeout(each=1m)");
+
+    EQ(s.endless, 0);
+    EQ(s.good, s.calls);
+}
+
+/* No stack, however made, loses a call, and the sums agree. */
+TEST(every_call_is_accounted_for_under_random_stacks_and_faults)
+{
+    static const char *const layer[] = {
+        "retry(3,full,10ms..1s)", "retry(2,none)", "breaker(3,500ms)",
+        "rate(40/s:5,nowait)",    "rate(80/s)",    "bulkhead(4)",
+        "bulkhead(2,nowait)",     "timeout(2s)",   "retry(4,equal,50ms..1s,budget=10%)",
+        "observe(breaker(2))"};
+
+    for (int round = 0; round < 20; round++) {
+        struct sim_service_opts o = world_of((enum sim_fault)(test_random() % 5));
+        struct sim_service_sum s;
+        char stack[300] = "timeout(each=300ms)";
+
+        for (int i = (int)(test_random() % 3); i >= 0; i--) {
+            char rest[300];
+            strcpy(rest, stack);
+            snprintf(stack, sizeof stack, "%s > %s", layer[test_random() % 10], rest);
+        }
+        o.duration = WEIR_S(12);
+        o.fault_at = WEIR_S(3);
+        o.fault_for = WEIR_S(4);
+        o.share = (uint32_t)(test_random() % 1000001);
+        o.queue = (uint32_t)(test_random() % 50);
+        o.seed = test_random();
+        test_note("%s", stack);
+        s = run(&o, stack);
+        EQ(s.endless, 0);
+        LE(s.good + s.local, s.calls);
+        LE(s.served, s.sent);
+        LE(s.vain, s.served);
+        LE(s.good, s.served);
+        LE(s.fault_good, s.fault_calls);
+        LE(s.after_good, s.after_calls);
+    }
+}
