@@ -121,5 +121,11 @@ WEIR_API void weir_event_clear(struct weir_event *e);
 /* 0 once set; -ETIMEDOUT; -ECANCELED; -EAGAIN with a deadline of 0. */
 WEIR_API int weir_event_wait(struct weir_event *e, weir_time deadline);
 
+/* A case of weir_select (chan.h): weir_event_wait. */
+#define WEIR_ON_EVENT(e)                                                                           \
+    {                                                                                              \
+        WEIR_SELECT_EVENT, 0, (e), NULL, 0                                                         \
+    }
+
 WEIR_END
 #endif

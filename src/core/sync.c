@@ -5,7 +5,7 @@
  */
 #include <weir/sync.h>
 
-#include "core/waiters.h"
+#include "core/select.h"
 
 /* --- semaphore --------------------------------------------------------- */
 
@@ -280,5 +280,24 @@ int weir_event_wait(struct weir_event *e, weir_time deadline)
     weir__waiters_charge();
     if (e->set)
         return 0;
-    return weir__waiters_wait(e->waiters, deadline, "event_wait");
+    return weir__waiters_wait(e->waiters, NULL, deadline, "event_wait");
 }
+
+static int event_case(const struct weir_select *c)
+{
+    (void)c;
+    return 0;
+}
+
+static int event_look(void *object, void *item)
+{
+    (void)item;
+    return ((struct weir_event *)object)->set ? 0 : WEIR__CHAN_PARK;
+}
+
+static void **event_queue(void *object)
+{
+    return ((struct weir_event *)object)->waiters;
+}
+
+const struct weir__select_kind weir__select_event = {event_case, event_look, event_queue};

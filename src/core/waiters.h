@@ -49,14 +49,15 @@ weir__waiters_stand(void *words[2], struct weir__waiter *w, weir_time deadline, 
     return r;
 }
 
-/* The same for one who brings nothing and is told nothing but the result. */
-static inline int weir__waiters_wait(void *words[2], weir_time deadline, const char *what)
+/* The same, after a deadline of 0; `item` is where the one who wakes it puts what it waits for. */
+static inline int weir__waiters_wait(void *words[2], void *item, weir_time deadline,
+                                     const char *what)
 {
     struct weir__waiter w;
 
     if (deadline == 0)
         return -EAGAIN;
-    weir__waiter_init(&w, NULL, NULL);
+    weir__waiter_init(&w, NULL, item);
     return weir__waiters_stand(words, &w, deadline, what);
 }
 
