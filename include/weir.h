@@ -10,6 +10,7 @@
 #include <weir/join.h>
 #include <weir/chan.h>
 #include <weir/sync.h>
+#include <weir/oneshot.h>
 #include <weir/io.h>
 #include <weir/rand.h>
 #include <weir/adaptive.h>
@@ -38,7 +39,9 @@
 #define weir_error(handle)                                                                         \
     _Generic((handle), weir_scope *                                                                \
              : weir_scope_error, weir_chan *                                                       \
-             : weir_chan_error, weir_policy *                                                      \
+             : weir_chan_error, weir_promise *                                                     \
+             : weir_promise_error, weir_future *                                                   \
+             : weir_future_error, weir_policy *                                                    \
              : weir_policy_error, weir_stream *                                                    \
              : weir_stream_error, weir_pool *                                                      \
              : weir_pool_error)(handle)

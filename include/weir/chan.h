@@ -97,12 +97,18 @@ WEIR_API int weir_chan_stats(const weir_chan *ch, struct weir_chan_stats *out);
 
 /* --- select ------------------------------------------------------------ */
 
-enum weir_select_kind { WEIR_SELECT_RECV = 1, WEIR_SELECT_SEND, WEIR_SELECT_STOP };
+enum weir_select_kind {
+    WEIR_SELECT_RECV = 1,
+    WEIR_SELECT_SEND,
+    WEIR_SELECT_STOP,
+    WEIR_SELECT_EVENT, /* sync.h */
+    WEIR_SELECT_FUTURE /* oneshot.h */
+};
 
 struct weir_select {
     uint32_t kind;
     uint32_t size; /* of the item */
-    void *object;  /* weir_chan * or weir_scope * */
+    void *object;  /* weir_chan *, weir_scope *, or what the kind's header says */
     void *item;
     int result; /* set by weir_select for the case that fired: what weir_recv or weir_send gave */
 };

@@ -1,6 +1,6 @@
 /*
- * sync.h -- semaphore, mutex, event.  All are in the caller's memory, first
- * come, first served, and never allocate.
+ * sync.h -- semaphore and its permits, mutex, event.  All are in the caller's
+ * memory, first come, first served, and never allocate.
  */
 #ifndef WEIR_SYNC_H
 #define WEIR_SYNC_H
@@ -9,29 +9,92 @@
 
 WEIR_BEGIN
 
-struct weir_sem {
-    uint64_t permits, limit;
-    void *waiters[2];
-    int closed;
-    uint32_t reserved;
-};
-
-/* `permits` at the start and at most.  -EINVAL for 0. */
-WEIR_API int weir_sem_init(struct weir_sem *s, uint64_t permits);
+/* --- semaphore --------------------------------------------------------- */
 
 /*
- * Takes n at once.  A large take makes later small ones wait: nobody starves.
- * 0; -EINVAL for n = 0 or more than the limit (it would wait for ever);
+ * Permits that are there, and the most there may be.  Once limited below what
+ * is out, `owed` of those that come back are kept away:
+ * permits - owed + taken == limit.
+ */
+struct weir_sem {
+    uint64_t permits, limit, owed;
+    void *waiters[2];
+    int closed;
+    uint32_t overtake;
+};
+
+struct weir_sem_opts {
+    uint64_t permits;  /* 1 or more */
+    uint32_t overtake; /* 1: a take that fits passes larger ones that wait, which may starve */
+    uint32_t reserved[3];
+};
+
+/* `permits` at the start and at most.  0; -EINVAL for 0 permits, NULL, other values of `overtake`. */
+WEIR_API int weir_sem_init(struct weir_sem *s, uint64_t permits);
+WEIR_API int weir_sem_init_with(struct weir_sem *s, const struct weir_sem_opts *opts);
+
+/*
+ * Takes n at once.  Unless `overtake` was asked for, a large take makes later
+ * small ones wait: nobody starves.  0; -EINVAL for n = 0 or more than the limit
+ * (it would wait for ever), also when the limit falls below n meanwhile;
  * -ETIMEDOUT; -ECANCELED (its place is given up); WEIR_ECLOSED; -EAGAIN with
  * a deadline of 0.
  */
 WEIR_API WEIR_MUST_USE int weir_sem_take(struct weir_sem *s, uint64_t n, weir_time deadline);
 
-/* Gives n back.  -EINVAL, and no change, if there would be more than the limit.  Never parks. */
+/* Gives n back.  -EINVAL, and no change, for more than are out.  Never parks. */
 WEIR_API int weir_sem_give(struct weir_sem *s, uint64_t n);
 
-/* Wakes all waiters, now and later, with WEIR_ECLOSED. */
+/*
+ * Another limit, from now on.  When more are out they are not called back: as
+ * they return they are kept, until no more than `limit` are left.  Takes that
+ * wait for more than `limit` end in -EINVAL.  0; -EINVAL for 0 or NULL.
+ */
+WEIR_API int weir_sem_resize(struct weir_sem *s, uint64_t limit);
+
+/*
+ * n of those that are out will never come back.  They count as what is owed
+ * first; by the rest the limit falls.  -EINVAL, and no change, for 0, for more
+ * than are out, or if nothing of the limit would be left.
+ */
+WEIR_API int weir_sem_forget(struct weir_sem *s, uint64_t n);
+
+/* How many are out; 0 for NULL. */
+WEIR_API uint64_t weir_sem_taken(const struct weir_sem *s);
+
+/* Wakes all waiters, now and later, with WEIR_ECLOSED.  Permits may still be given back. */
 WEIR_API void weir_sem_close(struct weir_sem *s);
+
+/*
+ * Permits held by a value, not by a fiber: it may be kept in a struct, be sent
+ * through a channel, and be given by whoever has it then.  It is moved, never
+ * copied.  All zero is an empty one.  The semaphore has to outlive it.
+ */
+struct weir_permit {
+    struct weir_sem *sem;
+    uint64_t n;
+};
+
+/* An item type whose drop gives the permits back, so one lost on its way is not lost. */
+WEIR_API struct weir_type weir_permit_type(void);
+
+/* As weir_sem_take; *out_permit is written on success only. */
+WEIR_API WEIR_MUST_USE int weir_permit_take(struct weir_sem *s, uint64_t n, weir_time deadline,
+                                            struct weir_permit *out_permit);
+
+/* Gives them back and empties it.  0; -EINVAL for an empty one: it has been given already. */
+WEIR_API int weir_permit_give(struct weir_permit *p);
+
+/* n of them into *out_rest, which is overwritten.  -EINVAL for 0, or n not less than it holds. */
+WEIR_API int weir_permit_split(struct weir_permit *p, uint64_t n, struct weir_permit *out_rest);
+
+/* All of `other`, which is empty then, into p.  -EINVAL for another semaphore's, or an empty one. */
+WEIR_API int weir_permit_merge(struct weir_permit *p, struct weir_permit *other);
+
+/* As weir_sem_forget with all of them; empties it. */
+WEIR_API int weir_permit_forget(struct weir_permit *p);
+
+/* --- mutex -------------------------------------------------------------- */
 
 struct weir_mutex {
     void *owner;
@@ -44,6 +107,8 @@ WEIR_API WEIR_MUST_USE int weir_mutex_lock(struct weir_mutex *m, weir_time deadl
 /* 0; -EPERM when this fiber does not hold it. */
 WEIR_API int weir_mutex_unlock(struct weir_mutex *m);
 
+/* --- event -------------------------------------------------------------- */
+
 /* A level: set stays set until cleared. */
 struct weir_event {
     uint64_t set;
@@ -55,6 +120,12 @@ WEIR_API void weir_event_set(struct weir_event *e);
 WEIR_API void weir_event_clear(struct weir_event *e);
 /* 0 once set; -ETIMEDOUT; -ECANCELED; -EAGAIN with a deadline of 0. */
 WEIR_API int weir_event_wait(struct weir_event *e, weir_time deadline);
+
+/* A case of weir_select (chan.h): weir_event_wait. */
+#define WEIR_ON_EVENT(e)                                                                           \
+    {                                                                                              \
+        WEIR_SELECT_EVENT, 0, (e), NULL, 0                                                         \
+    }
 
 WEIR_END
 #endif

@@ -3,9 +3,17 @@
  * stands in all lists at once, and leaves all before it returns, so only the
  * case that fired has moved an item.
  */
-#include "core/chan.h"
+#include "core/select.h"
 
 enum { SELECT_FEW = 4, SELECT_MOST = 64 };
+
+/* Those that are no channel and no scope. */
+static const struct weir__select_kind *const select_kinds[] = {
+    [WEIR_SELECT_EVENT] = &weir__select_event,
+    [WEIR_SELECT_FUTURE] = &weir__select_future,
+};
+
+enum { SELECT_KINDS = sizeof select_kinds / sizeof *select_kinds };
 
 static int select_check(const struct weir_select *cases, size_t n, weir_time deadline)
 {
@@ -14,8 +22,15 @@ static int select_check(const struct weir_select *cases, size_t n, weir_time dea
     for (size_t i = 0; i < n; i++) {
         const weir_chan *ch = cases[i].object;
 
-        if (!ch || cases[i].kind < WEIR_SELECT_RECV || cases[i].kind > WEIR_SELECT_STOP)
+        if (!ch || cases[i].kind < WEIR_SELECT_RECV || cases[i].kind >= SELECT_KINDS)
             return -EINVAL;
+        if (select_kinds[cases[i].kind]) {
+            int r = select_kinds[cases[i].kind]->check(&cases[i]);
+
+            if (r < 0)
+                return r;
+            continue;
+        }
         if (cases[i].kind != WEIR_SELECT_STOP && !ch->poison &&
             (!cases[i].item || cases[i].size != ch->size))
             return cases[i].item ? WEIR_ETYPE : -EINVAL;
@@ -28,6 +43,10 @@ static bool select_try(struct weir_select *c)
 {
     weir_chan *ch = c->object;
 
+    if (select_kinds[c->kind]) {
+        c->result = select_kinds[c->kind]->look(c->object, c->item);
+        return c->result != WEIR__CHAN_PARK;
+    }
     if (c->kind == WEIR_SELECT_STOP) {
         weir_scope *s = c->object;
 
@@ -46,6 +65,8 @@ static struct weir__list *select_list(struct weir_select *c)
 {
     weir_chan *ch = c->object;
 
+    if (select_kinds[c->kind])
+        return weir__list_of(select_kinds[c->kind]->queue(c->object));
     if (c->kind == WEIR_SELECT_STOP)
         return &((weir_scope *)c->object)->stop_waiters;
     return c->kind == WEIR_SELECT_RECV ? &ch->receivers : &ch->senders;

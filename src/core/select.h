@@ -1,0 +1,24 @@
+/*
+ * select.h -- what a thing has to offer to be a case of weir_select.
+ */
+#ifndef WEIR__CORE_SELECT_H
+#define WEIR__CORE_SELECT_H
+
+#include "core/chan.h"
+#include "core/waiters.h"
+
+/*
+ * `check` judges a case's fields: 0 or the failure of the whole select.  `look`
+ * never parks: the case's result, done, or WEIR__CHAN_PARK.  `queue` is where
+ * to stand; who wakes a waiter there has moved the item into w->item, and gives
+ * the result.  So the object may be gone when the one who waited runs.
+ */
+struct weir__select_kind {
+    int (*check)(const struct weir_select *c);
+    int (*look)(void *object, void *item);
+    void **(*queue)(void *object);
+};
+
+extern const struct weir__select_kind weir__select_event, weir__select_future;
+
+#endif
