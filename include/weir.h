@@ -20,6 +20,7 @@
 #include <weir/policy.h>
 #include <weir/pass.h>
 #include <weir/call.h>
+#include <weir/singleflight.h>
 #include <weir/stream.h>
 #include <weir/fan.h>
 
@@ -30,7 +31,8 @@
              : weir_scope_error, weir_chan *                                                       \
              : weir_chan_error, weir_policy *                                                      \
              : weir_policy_error, weir_stream *                                                    \
-             : weir_stream_error)(handle)
+             : weir_stream_error, weir_flights *                                                   \
+             : weir_flights_error)(handle)
 #endif
 
 #endif
