@@ -26,6 +26,7 @@
 #include <weir/policy.h>
 #include <weir/pass.h>
 #include <weir/call.h>
+#include <weir/singleflight.h>
 #include <weir/stream.h>
 #include <weir/fan.h>
 #include <weir/ops.h>
@@ -45,6 +46,8 @@
              : weir_policy_error, weir_stream *                                                    \
              : weir_stream_error, weir_pool *                                                      \
              : weir_pool_error)(handle)
+             : weir_stream_error, weir_flights *                                                   \
+             : weir_flights_error)(handle)
 #endif
 
 #endif
