@@ -10,6 +10,7 @@
 #include <weir/chan.h>
 #include <weir/sync.h>
 #include <weir/io.h>
+#include <weir/net.h>
 #include <weir/rand.h>
 #include <weir/backoff.h>
 #include <weir/budget.h>
