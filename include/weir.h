@@ -11,6 +11,7 @@
 #include <weir/sync.h>
 #include <weir/io.h>
 #include <weir/net.h>
+#include <weir/dns.h>
 #include <weir/rand.h>
 #include <weir/backoff.h>
 #include <weir/budget.h>
