@@ -164,6 +164,7 @@ static int cancel_main(void *arg)
 {
     struct gate_wait w[4] = {{WEIR_NEVER, 9}, {WEIR_NEVER, 9}, {WEIR_NEVER, 9}, {WEIR_NEVER, 9}};
     weir_scope *s = weir_scope_open(NULL);
+    uint64_t before = test_alloc_live();
     (void)arg;
     GO(s, gate_resolve, &w[0]); /* runs */
     while (!atomic_load(&gate_entered))
@@ -177,6 +178,7 @@ static int cancel_main(void *arg)
         EQ(w[i].result, -ECANCELED);
     EQ(atomic_load(&gate_entered), 1);
     EQ(atomic_load(&gate_left), 0);
+    LE(before + sizeof(struct weir__lookup), test_alloc_live()); /* still the worker's */
     w[0] = (struct gate_wait){weir_after(WEIR_MS(5)), 9};
     EQ(gate_resolve(&w[0]), 0);
     EQ(w[0].result, -ETIMEDOUT);
