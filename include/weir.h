@@ -12,6 +12,8 @@
 #include <weir/sync.h>
 #include <weir/oneshot.h>
 #include <weir/io.h>
+#include <weir/net.h>
+#include <weir/dns.h>
 #include <weir/rand.h>
 #include <weir/adaptive.h>
 #include <weir/backoff.h>

@@ -7,6 +7,7 @@
 #ifndef WEIR_IO_H
 #define WEIR_IO_H
 
+#include <sys/uio.h>
 #include <weir/base.h>
 
 WEIR_BEGIN
@@ -21,13 +22,37 @@ enum weir_fd_events { WEIR_FD_READ = 1, WEIR_FD_WRITE = 2 };
  */
 WEIR_API int weir_fd_wait(int fd, int events, weir_time deadline);
 
-/* read(2), write(2) that park.  A regular file or blocking descriptor just blocks. */
+/*
+ * read(2), write(2) that park.  A regular file or blocking descriptor just blocks:
+ * weir_offload has threads for that.  No write raises SIGPIPE: it is -EPIPE.
+ */
 WEIR_API ssize_t weir_read(int fd, void *buf, size_t size, weir_time deadline);
 WEIR_API ssize_t weir_write(int fd, const void *buf, size_t size, weir_time deadline);
 
 /* All of it, or a failure; *done, if not NULL, is always set. */
 WEIR_API ssize_t weir_write_all(int fd, const void *buf, size_t size, size_t *done,
                                 weir_time deadline);
+
+/*
+ * All of it, or a failure: WEIR_ETRUNCATED when the input ended before.  *done, if
+ * not NULL, is always set: so many bytes have been read, whatever the result.
+ */
+WEIR_API ssize_t weir_read_all(int fd, void *buf, size_t size, size_t *done, weir_time deadline);
+
+/*
+ * readv(2), writev(2) that park: how many bytes, in the order of the vectors, as the
+ * system gave or took them at once.  n from 1; beyond 1,024 the rest is left for the next call.
+ */
+WEIR_API ssize_t weir_readv(int fd, const struct iovec *v, int n, weir_time deadline);
+WEIR_API ssize_t weir_writev(int fd, const struct iovec *v, int n, weir_time deadline);
+
+/*
+ * All vectors, any number from 0, which are not changed.  The sum of their sizes, or a
+ * failure (-EOVERFLOW if it is beyond SSIZE_MAX); *done as above: exactly the first
+ * *done bytes of the vectors have been written.
+ */
+WEIR_API ssize_t weir_writev_all(int fd, const struct iovec *v, size_t n, size_t *done,
+                                 weir_time deadline);
 
 /*
  * Closes, and wakes whoever waits on it with -EBADF.  Descriptors that weir

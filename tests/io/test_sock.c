@@ -613,10 +613,12 @@ static int point_serve(void *arg)
 static int point_main(void *arg)
 {
     int listener = weir_tcp_listen(NULL, 0, 1), port = weir_tcp_port(listener), fd = -1;
+    (void)arg;
+    if (listener < 0)
+        return listener;
     weir_scope *s = weir_scope_open(NULL);
     char c = 0;
     int r = weir_go(s, point_serve, &listener);
-    (void)arg;
     if (r == 0)
         r = fd = weir_tcp_connect(NULL, (uint16_t)port, weir_after(WEIR_S(5)));
     if (r >= 0)

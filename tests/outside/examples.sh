@@ -10,7 +10,7 @@ report() { # NAME STATUS
     n=$((n + 1))
     if [ "$2" = 0 ]; then echo "ok $n - $1"; else echo "not ok $n - $1"; fi
 }
-echo 1..9
+echo 1..10
 
 out=$("$bin/example_readme")
 [ "$out" = "0 1 4 9 16 25 36 49 64 81" ]
@@ -64,6 +64,24 @@ got=$(bash -c "exec 3<>/dev/tcp/127.0.0.1/$port; echo hello >&3; IFS= read -r li
 kill -TERM "$server"
 echo_ends 0 && [ "$got" = hello ]
 report the_echo_server_echoes_and_ends_gracefully $?
+
+# Through the proxy, by name; the end of input is passed on, and so is the answer.
+echo_start 0 1
+"$bin/example_proxy" 0 localhost "$port" >"$work/proxy" 2>"$work/proxy-err" &
+proxy=$!
+tries=0
+until through=$(sed -n 's/^listening on .*:\([0-9][0-9]*\)$/\1/p' "$work/proxy") && [ -n "$through" ]; do
+    tries=$((tries + 1))
+    [ $tries -lt 200 ] || break
+    sleep 0.05
+done
+got=$(bash -c "exec 3<>/dev/tcp/127.0.0.1/$through; echo far >&3; IFS= read -r line <&3; echo \$line")
+kill -TERM $proxy
+wait $proxy
+status=$?
+kill -TERM "$server"
+echo_ends 0 && [ "$got" = far ] && [ $status = 0 ]
+report the_proxy_passes_both_directions_on $?
 
 # Two lines, the second after the signal's word could have come: both are echoed, then the end.
 echo_start 0 20
