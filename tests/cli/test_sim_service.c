@@ -256,8 +256,8 @@ TEST(recovery_is_when_all_is_as_before_for_good)
     EQ(s.after_good, s.after_calls);
     EQ(s.p50, 10);
     s = summed(WEIR_S(25), WEIR_S(99));
-    LE(WEIR_S(4.5), s.recovery);
-    LE(s.recovery, WEIR_S(5.5));
+    LE(WEIR_MS(4500), s.recovery);
+    LE(s.recovery, WEIR_MS(5500));
     EQ(s.longest, 50);
     s = summed(0, WEIR_S(39));
     EQ(s.recovery, WEIR_NEVER);
