@@ -101,6 +101,8 @@ static void outage_percent(double share, char *out, size_t size)
 {
     if (isnan(share))
         snprintf(out, size, "-");
+    else if (share > 0 && share < 0.0001)
+        snprintf(out, size, "<0.01%%");
     else if (share > 0.999 && share < 1)
         snprintf(out, size, "%.4g%%", floor(share * 1e4) / 100);
     else
@@ -127,7 +129,7 @@ static void outage_recovery(weir_span span, char *out, size_t size)
     else if (span == 0)
         snprintf(out, size, "at once");
     else
-        snprintf(out, size, "%s", sim_text_span((double)span, text));
+        snprintf(out, size, "%s", sim_text_span(rint((double)span / 1e8) * 1e8, text));
 }
 
 const char *sim_outage_cell(const struct sim_outage *s, size_t setting, size_t column, char *out,

@@ -117,18 +117,40 @@ static double sum_median_before(const struct sim_record *record, size_t n, weir_
     return sum_quantile(room, m, 0.5);
 }
 
+/* How many buckets tell enough: some two hundred calls. */
+static size_t sum_group(const struct sim_service_opts *o, weir_span width)
+{
+    double n = ceil(200 * 1e9 / (o->rate * (double)width));
+
+    return n < 1 ? 1 : n > SIM_BUCKETS / 8 ? SIM_BUCKETS / 8 : (size_t)n;
+}
+
+/* Is all well in the n buckets from b on?  `before`: the usual median. */
+static int sum_well(const struct sim_service_sum *s, size_t b, size_t n, double before)
+{
+    double calls = 0, good = 0, median = 0;
+
+    for (size_t i = b; i < b + n && i < SIM_BUCKETS; i++) {
+        const struct sim_bucket *k = &s->bucket[i];
+        calls += (double)k->calls;
+        good += (double)k->good;
+        median += k->calls ? k->p50 * (double)k->calls : 0;
+    }
+    /* without a time before there is nothing to compare with */
+    return good >= 0.99 * calls && !(median > 2 * before * calls);
+}
+
 static weir_span sum_recovery(const struct sim_service_opts *o, weir_span width, double before,
                               const struct sim_service_sum *s)
 {
     weir_span end = o->fault_at + o->fault_for;
+    size_t group = sum_group(o, width);
 
-    for (size_t b = SIM_BUCKETS; b-- > 0;) {
-        const struct sim_bucket *k = &s->bucket[b];
-        weir_span until = (weir_span)(b + 1) * width;
-        if (until <= end)
+    for (size_t b = SIM_BUCKETS - group + 1; b-- > 0;) {
+        if ((weir_span)b * width < end)
             return 0;
-        if ((double)k->good < 0.99 * (double)k->calls || k->p50 > 2 * before)
-            return b == SIM_BUCKETS - 1 ? WEIR_NEVER : until - end;
+        if (!sum_well(s, b, group, before))
+            return b == SIM_BUCKETS - group ? WEIR_NEVER : (weir_span)(b + 1) * width - end;
     }
     return 0;
 }

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "sim_service.h"
 
@@ -225,6 +226,41 @@ TEST(those_who_wait_for_a_permit_are_woken)
 
     EQ(s.endless, 0);
     EQ(s.good, s.calls);
+}
+
+/* Calls every 2 ms for 40 s: they fail from 10 s to 20 s, are slow until `slow_until`. */
+static struct sim_service_sum summed(weir_span slow_until, weir_span fail_again)
+{
+    struct sim_service_opts o = world_of(SIM_DOWN);
+    static struct sim_service_sum s;
+    struct sim_record *r = calloc(20000, sizeof *r);
+
+    memset(&s, 0, sizeof s);
+    for (int i = 0; i < 20000; i++) {
+        weir_span at = WEIR_MS(2) * (19999 - i);
+        int bad = (at >= o.fault_at && at < o.fault_at + o.fault_for) || at >= fail_again;
+        r[i] = (struct sim_record){
+            at, at < slow_until && at >= WEIR_S(20) ? WEIR_MS(50) : WEIR_MS(10), !bad, 0};
+    }
+    EQ(sim_service_sum(&o, r, 20000, &s), 0);
+    free(r);
+    return s;
+}
+
+TEST(recovery_is_when_all_is_as_before_for_good)
+{
+    struct sim_service_sum s = summed(0, WEIR_S(99));
+
+    EQ(s.recovery, 0);
+    EQ(s.fault_good, 0);
+    EQ(s.after_good, s.after_calls);
+    EQ(s.p50, 10);
+    s = summed(WEIR_S(25), WEIR_S(99));
+    LE(WEIR_MS(4500), s.recovery);
+    LE(s.recovery, WEIR_MS(5500));
+    EQ(s.longest, 50);
+    s = summed(0, WEIR_S(39));
+    EQ(s.recovery, WEIR_NEVER);
 }
 
 /* No stack, however made, loses a call, and the sums agree. */
