@@ -471,11 +471,13 @@ SIM_TEST(no_watcher_misses_the_latest_for_ever)
         EQ(weir_set(w, &v), 0);
         if (test_random() % 2)
             EQ(weir_sleep(weir_after((weir_span)(test_random() % 4))), 0);
-        if (i == 50)
-            EQ(weir_scope_cancel(s[3], -EPERM), 0);
+        if (i == 50) {
+            EQ(weir_scope_cancel(s[4], -EPERM), 0);
+            EQ(weir_scope_close(&s[4]), -EPERM);
+        }
     }
-    for (int i = 5; i--;)
-        (void)weir_scope_close(&s[i]);
+    for (int i = 4; i--;)
+        EQ(weir_scope_close(&s[i]), 0);
     weir_watch_free(&w);
     EQ(copies, 0);
     return 0;
