@@ -11,6 +11,7 @@
 #include <weir/chan.h>
 #include <weir/sync.h>
 #include <weir/oneshot.h>
+#include <weir/watch.h>
 #include <weir/io.h>
 #include <weir/net.h>
 #include <weir/dns.h>
@@ -43,6 +44,10 @@
     _Generic((handle), weir_scope *                                                                \
              : weir_scope_error, weir_chan *                                                       \
              : weir_chan_error, weir_policy *                                                      \
+             : weir_chan_error, weir_promise *                                                     \
+             : weir_promise_error, weir_future *                                                   \
+             : weir_future_error, weir_watch *                                                     \
+             : weir_watch_error, weir_policy *                                                     \
              : weir_policy_error, weir_stream *                                                    \
              : weir_stream_error, weir_promise *                                                   \
              : weir_promise_error, weir_future *                                                   \

@@ -101,8 +101,9 @@ enum weir_select_kind {
     WEIR_SELECT_RECV = 1,
     WEIR_SELECT_SEND,
     WEIR_SELECT_STOP,
-    WEIR_SELECT_EVENT, /* sync.h */
-    WEIR_SELECT_FUTURE /* oneshot.h */
+    WEIR_SELECT_EVENT,  /* sync.h */
+    WEIR_SELECT_FUTURE, /* oneshot.h */
+    WEIR_SELECT_WATCH   /* watch.h */
 };
 
 struct weir_select {

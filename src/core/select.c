@@ -11,6 +11,7 @@ enum { SELECT_FEW = 4, SELECT_MOST = 64 };
 static const struct weir__select_kind *const select_kinds[] = {
     [WEIR_SELECT_EVENT] = &weir__select_event,
     [WEIR_SELECT_FUTURE] = &weir__select_future,
+    [WEIR_SELECT_WATCH] = &weir__select_watch,
 };
 
 enum { SELECT_KINDS = sizeof select_kinds / sizeof *select_kinds };

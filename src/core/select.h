@@ -19,6 +19,6 @@ struct weir__select_kind {
     void **(*queue)(void *object);
 };
 
-extern const struct weir__select_kind weir__select_event, weir__select_future;
+extern const struct weir__select_kind weir__select_event, weir__select_future, weir__select_watch;
 
 #endif
