@@ -43,17 +43,15 @@
 #define weir_error(handle)                                                                         \
     _Generic((handle), weir_scope *                                                                \
              : weir_scope_error, weir_chan *                                                       \
-             : weir_chan_error, weir_policy *                                                      \
              : weir_chan_error, weir_promise *                                                     \
              : weir_promise_error, weir_future *                                                   \
              : weir_future_error, weir_watch *                                                     \
              : weir_watch_error, weir_policy *                                                     \
-             : weir_policy_error, weir_stream *                                                    \
-             : weir_stream_error, weir_promise *                                                   \
-             : weir_promise_error, weir_future *                                                   \
-             : weir_future_error, weir_pool *                                                      \
-             : weir_pool_error, weir_flights *                                                     \
-             : weir_flights_error)(handle)
+             : weir_policy_error, weir_flights *                                                   \
+             : weir_flights_error, weir_stream *                                                   \
+             : weir_stream_error, weir_broadcast *                                                 \
+             : weir_broadcast_error, weir_pool *                                                   \
+             : weir_pool_error)(handle)
 #endif
 
 #endif
