@@ -8,6 +8,7 @@
 #include <weir/stream.h>
 
 #include "core/core.h"
+#include "core/item.h"
 
 enum { WEIR__BATCH = 256, WEIR__BATCH_BYTES = 16 << 10 };
 
@@ -51,12 +52,6 @@ static inline void weir__item_copy(void *to, const void *from, size_t size)
         memcpy(to, from, 8);
     else
         memcpy(to, from, size);
-}
-
-static inline void weir__item_drop(const struct weir_type *t, void *item)
-{
-    if (t->drop)
-        t->drop(item);
 }
 
 #endif
