@@ -21,14 +21,6 @@ void weir__items_drop(const struct weir_type *t, void *items, size_t n)
         t->drop((char *)items + i * t->size);
 }
 
-int weir__item_clone(const struct weir_type *t, void *to, const void *from)
-{
-    if (t->clone)
-        return t->clone(to, from);
-    weir__item_copy(to, from, t->size);
-    return 0;
-}
-
 /* The finisher of splitmix64: a change of any bit changes each bit half of the time. */
 static uint64_t items_mix(uint64_t h)
 {

@@ -14,8 +14,6 @@ void weir__items_free(const struct weir_type *t, void *items, size_t n);
 
 void weir__items_drop(const struct weir_type *t, void *items, size_t n);
 
-/* 0, or a negative errno: clone, or a copy of plain data. */
-int weir__item_clone(const struct weir_type *t, void *to, const void *from);
 /* An item of the type can be doubled. */
 static inline bool weir__item_clones(const struct weir_type *t)
 {
