@@ -6,6 +6,7 @@
 
 #include <weir/base.h>
 #include <weir/run.h>
+#include <weir/loop.h>
 #include <weir/scope.h>
 #include <weir/chan.h>
 #include <weir/sync.h>
@@ -28,7 +29,8 @@
 #define weir_error(handle)                                                                         \
     _Generic((handle), weir_scope *                                                                \
              : weir_scope_error, weir_chan *                                                       \
-             : weir_chan_error, weir_policy *                                                      \
+             : weir_chan_error, weir_loop *                                                        \
+             : weir_loop_error, weir_policy *                                                      \
              : weir_policy_error, weir_stream *                                                    \
              : weir_stream_error)(handle)
 #endif

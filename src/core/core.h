@@ -65,7 +65,13 @@ int weir__node_deadline(struct weir__node *n, weir_time deadline);
 
 /* --- fibers ------------------------------------------------------------ */
 
-enum weir__fiber_state { WEIR__READY, WEIR__RUNNING, WEIR__PARKED, WEIR__DONE };
+/*
+ * On a loop that is alone and its own master a fiber parks as PARKED, and waking
+ * it is a store and a push.  Where a wake has more to do (a host has to be told,
+ * another thread may be waking it too) it parks as AWAITED, and weir__wake goes
+ * round by weir__wake_awaited.
+ */
+enum weir__fiber_state { WEIR__READY, WEIR__RUNNING, WEIR__PARKED, WEIR__AWAITED, WEIR__DONE };
 enum { WEIR__SLOT_TRY, WEIR__SLOT_JOB, WEIR__SLOT_GENERATOR, WEIR__SLOT_USER, WEIR__SLOTS };
 
 struct weir__waiter {
@@ -129,6 +135,8 @@ struct weir__loop {
     size_t live;           /* fibers that have not ended */
     uint64_t rng;
     bool sim;
+    uint8_t parked; /* how fibers park here: WEIR__PARKED or WEIR__AWAITED; never changes */
+    bool resting;   /* hosted, and between two steps */
 
     struct weir__fiber root; /* the loop's own stack, never parked in a list */
     struct weir__call call;
@@ -147,7 +155,15 @@ struct weir__loop {
     struct weir__watchdog *watchdog;
     void *signal_stack; /* of the overflow handler; NULL if none */
     struct weir_config config;
-    uint64_t turns; /* read by the watchdog's thread */
+    struct weir_alloc alloc_before; /* of this thread, when the loop came up */
+    uint64_t turns;                 /* read by the watchdog's thread */
+};
+
+/* The first fiber of a loop. */
+struct weir__main {
+    int (*fn)(void *);
+    void *arg;
+    int result;
 };
 
 extern WEIR_API __thread struct weir__loop *weir__loop_here;
@@ -173,6 +189,17 @@ static inline struct weir__fiber *weir__self(void)
 
 int weir__loop_run(const struct weir_config *config, bool sim, uint64_t seed, int (*fn)(void *),
                    void *arg);
+int weir__loop_configure(struct weir_config *c, const struct weir_config *given);
+/* Makes it this thread's loop, with a scope to start fibers in; on failure nothing is left. */
+int weir__loop_up(struct weir__loop *l, bool sim, uint64_t seed);
+int weir__loop_main(struct weir__loop *l, struct weir__main *m);
+/* Runs until no fiber is left. */
+void weir__loop_drive(struct weir__loop *l);
+/* One turn that never blocks; fibers may be ready after it. */
+void weir__loop_pass(struct weir__loop *l);
+int weir__loop_result(const struct weir__loop *l, const struct weir__main *m);
+void weir__loop_down(struct weir__loop *l);
+void weir__loop_idles(struct weir__loop *l, bool idle);
 void weir__loop_deadlock(struct weir__loop *l);
 void weir__log(struct weir__loop *l, int level, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
@@ -229,11 +256,19 @@ static inline __attribute__((always_inline)) void weir__park(struct weir__loop *
         me->state = WEIR__RUNNING;
 }
 
+/* Whether the fiber sleeps and somebody may still wake it. */
+static inline bool weir__sleeps(const struct weir__fiber *f)
+{
+    return f->state == WEIR__PARKED || f->state == WEIR__AWAITED;
+}
+
+bool weir__wake_awaited(struct weir__fiber *f, int result, struct weir__waiter *hit);
+
 /* True if the fiber was parked and is ready now because of this call. */
 static inline bool weir__wake(struct weir__fiber *f, int result, struct weir__waiter *hit)
 {
-    if (f->state != WEIR__PARKED)
-        return false;
+    if (WEIR__UNLIKELY(f->state != WEIR__PARKED))
+        return f->state == WEIR__AWAITED && weir__wake_awaited(f, result, hit);
     f->state = WEIR__READY;
     f->wake = result;
     f->hit = hit;
@@ -249,7 +284,7 @@ static inline __attribute__((always_inline)) int weir__wait_parked(struct weir__
 {
     struct weir__loop *l = me->loop;
 
-    me->state = WEIR__PARKED;
+    me->state = l->parked;
     me->hit = NULL;
     me->waits = what;
     me->waits_on = on;
@@ -412,6 +447,10 @@ int weir__poller_poll(struct weir__loop *l, weir_time until, bool block);
 /* Waiters and watches that something outside may wake. */
 size_t weir__poller_pending(const struct weir__loop *l);
 void weir__poller_free(struct weir__loop *l);
+/* The descriptor that is readable when a hosted loop has something to do; negative errno. */
+int weir__poller_host(struct weir__loop *l);
+/* Makes it readable at the first timer, if there is one. */
+void weir__poller_alarm(struct weir__loop *l);
 /* As weir_fd_wait, for one who has just met EAGAIN: trusts the edge, saves a poll(2). */
 int weir__fd_wait_edge(int fd, int events, weir_time deadline);
 

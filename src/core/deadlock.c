@@ -10,7 +10,7 @@
 
 static bool deadlock_parked(const struct weir__fiber *f)
 {
-    return f->state == WEIR__PARKED && !f->shielded;
+    return weir__sleeps(f) && !f->shielded;
 }
 
 /* The node that limits only narrow: a scope, or a shield that no cancel from above passes. */

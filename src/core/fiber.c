@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "core/core.h"
+#include "core/inbox.h"
 #include "sys/clock.h"
 #include "sys/pages.h"
 
@@ -213,6 +214,8 @@ int weir__fiber_start(struct weir__loop *l, weir_scope *s, int (*fn)(void *), vo
     s->running++;
     l->live++;
     weir__ready_push(l, f);
+    if (WEIR__UNLIKELY(l->resting))
+        weir__inbox_ring(l);
     return 0;
 }
 
@@ -267,6 +270,19 @@ int weir__wait_shielded(struct weir__fiber *me, const char *what, const void *on
     r = weir__wait_parked(me, what, on);
     me->shielded = false;
     return r;
+}
+
+bool weir__wake_awaited(struct weir__fiber *f, int result, struct weir__waiter *hit)
+{
+    struct weir__loop *l = f->loop;
+
+    f->state = WEIR__READY;
+    f->wake = result;
+    f->hit = hit;
+    weir__ready_push(l, f);
+    if (l->resting)
+        weir__inbox_ring(l);
+    return true;
 }
 
 void weir__wake_all(struct weir__list *list, int result)
@@ -375,7 +391,7 @@ weir_time weir_now(void)
 {
     struct weir__loop *l = weir__loop_get();
 
-    return l ? l->now : weir__clock_now();
+    return l && !l->resting ? l->now : weir__clock_now();
 }
 
 weir_time weir_after(weir_span span)

@@ -34,19 +34,26 @@ int weir__inbox_open(struct weir__loop *l)
     return 0;
 }
 
+void weir__inbox_ring(struct weir__loop *l)
+{
+    uint64_t one = 1;
+
+    if (write(l->inbox->bell, &one, sizeof one) < 0)
+        return; /* the counter is full: it has been rung */
+}
+
 void weir__inbox_post(struct weir__loop *l, struct weir__letter *letter)
 {
     struct weir__inbox *in = l->inbox;
     struct weir__letter *before = __atomic_load_n(&in->head, __ATOMIC_RELAXED);
-    uint64_t one = 1;
 
     do
         letter->next = before;
     while (!__atomic_compare_exchange_n(&in->head, &before, letter, true, __ATOMIC_RELEASE,
                                         __ATOMIC_RELAXED));
     /* From here on the letter is the loop's, and may be gone. */
-    if (!before && write(in->bell, &one, sizeof one) < 0)
-        return; /* the counter is full: it has been rung */
+    if (!before)
+        weir__inbox_ring(l);
 }
 
 void weir__inbox_serve(struct weir__loop *l)

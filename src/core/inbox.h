@@ -17,6 +17,9 @@ int weir__inbox_open(struct weir__loop *l);
 /* From any thread; the letter belongs to the loop until `fn` runs. */
 void weir__inbox_post(struct weir__loop *l, struct weir__letter *letter);
 
+/* The loop looks round soon although no letter has come. */
+void weir__inbox_ring(struct weir__loop *l);
+
 /* Runs the letters that have come. */
 void weir__inbox_serve(struct weir__loop *l);
 void weir__inbox_free(struct weir__loop *l);

@@ -54,7 +54,7 @@ static void sem_serve(struct weir_sem *s)
     while (!weir__list_empty(list)) {
         struct weir__waiter *w = WEIR__ENTRY(list->next, struct weir__waiter, link);
 
-        if (w->fiber->state == WEIR__PARKED && w->size > s->permits)
+        if (weir__sleeps(w->fiber) && w->size > s->permits)
             return;
         weir__list_remove(&w->link);
         if (weir__wake(w->fiber, 0, w))

@@ -10,7 +10,7 @@ report() { # NAME STATUS
     n=$((n + 1))
     if [ "$2" = 0 ]; then echo "ok $n - $1"; else echo "not ok $n - $1"; fi
 }
-echo 1..8
+echo 1..9
 
 out=$("$bin/example_readme")
 [ "$out" = "0 1 4 9 16 25 36 49 64 81" ]
@@ -29,6 +29,9 @@ report policies_in_an_epoll_loop $?
 [ "$(timeout 50 "$bin/example_policy_threads")" = \
     "8 threads: 80 of 80 calls served, never more than 3 at once, with retries" ]
 report policies_among_plain_threads $?
+
+[ "$(timeout 50 "$bin/example_host_epoll")" = "100 numbers, sum 5050: success" ]
+report a_bare_epoll_loop_hosts_weir $?
 
 # --- the echo server ----------------------------------------------------------
 
