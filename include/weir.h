@@ -10,6 +10,7 @@
 #include <weir/scope.h>
 #include <weir/chan.h>
 #include <weir/sync.h>
+#include <weir/door.h>
 #include <weir/io.h>
 #include <weir/rand.h>
 #include <weir/backoff.h>
@@ -29,7 +30,8 @@
 #define weir_error(handle)                                                                         \
     _Generic((handle), weir_scope *                                                                \
              : weir_scope_error, weir_chan *                                                       \
-             : weir_chan_error, weir_loop *                                                        \
+             : weir_chan_error, weir_door *                                                        \
+             : weir_door_error, weir_loop *                                                        \
              : weir_loop_error, weir_policy *                                                      \
              : weir_policy_error, weir_stream *                                                    \
              : weir_stream_error)(handle)

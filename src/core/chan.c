@@ -10,6 +10,8 @@
 
 #include <string.h>
 
+#include "core/door.h"
+
 static struct weir_chan chan_poisons[] = {{.poison = -EINVAL}, {.poison = -ENOMEM}};
 
 static weir_chan *chan_poison(int code)
@@ -160,6 +162,10 @@ void weir_chan_free(weir_chan **chp)
 
     if (!ch)
         return;
+    if (weir__outside() && !ch->poison) {
+        weir__outside_free(chp);
+        return;
+    }
     *chp = NULL;
     if (ch->poison)
         return;
@@ -271,12 +277,6 @@ static inline int chan_args(const weir_chan *ch, const void *item, size_t size, 
     return weir__deadline_check(deadline);
 }
 
-/* One operation of the running fiber's share; false when that was the last. */
-static inline bool chan_charge(struct weir__loop *l)
-{
-    return WEIR__LIKELY(l && --l->budget);
-}
-
 /* Stands in `list` until served.  What the other side left, or why the wait ended. */
 static inline __attribute__((always_inline)) int chan_stand(struct weir__list *list, void *item,
                                                             weir_time deadline, const char *what,
@@ -316,6 +316,8 @@ static __attribute__((noinline)) int chan_send_slow(weir_chan *ch, const void *i
 
     if (WEIR__UNLIKELY(r < 0))
         return r;
+    if (weir__outside())
+        return weir__outside_send(ch, item, size, deadline);
     r = chan_send_now(ch, item);
     if (r == WEIR__CHAN_PARK && deadline != 0)
         return chan_stand(&ch->senders, (void *)item, deadline, "send", ch,
@@ -326,9 +328,12 @@ static __attribute__((noinline)) int chan_send_slow(weir_chan *ch, const void *i
 
 int weir_chan_send(weir_chan *ch, const void *item, size_t size, weir_time deadline)
 {
-    if (WEIR__LIKELY(ch && item && size == ch->open_size && ch->length < ch->capacity &&
+    struct weir__loop *l = weir__loop_get();
+
+    /* The loop first: another thread must not even look. */
+    if (WEIR__LIKELY(l && ch && item && size == ch->open_size && ch->length < ch->capacity &&
                      weir__list_empty(&ch->receivers) && weir__deadline_check(deadline) == 0 &&
-                     chan_charge(weir__loop_get()))) {
+                     --l->budget)) {
         chan_push(ch, item);
         return 1;
     }
@@ -343,6 +348,8 @@ static __attribute__((noinline)) int chan_recv_slow(weir_chan *ch, void *item, s
 
     if (WEIR__UNLIKELY(r < 0))
         return r;
+    if (weir__outside())
+        return weir__outside_recv(ch, item, size, deadline);
     r = chan_recv_now(ch, item);
     if (r == WEIR__CHAN_PARK && deadline != 0)
         return chan_stand(&ch->receivers, item, deadline, "recv", ch, &ch->stats.blocked_recv);
@@ -352,9 +359,11 @@ static __attribute__((noinline)) int chan_recv_slow(weir_chan *ch, void *item, s
 
 int weir_chan_recv(weir_chan *ch, void *item, size_t size, weir_time deadline)
 {
-    if (WEIR__LIKELY(ch && item && size == ch->size && ch->length &&
+    struct weir__loop *l = weir__loop_get();
+
+    if (WEIR__LIKELY(l && ch && item && size == ch->size && ch->length &&
                      weir__list_empty(&ch->senders) && weir__deadline_check(deadline) == 0 &&
-                     chan_charge(weir__loop_get()))) {
+                     --l->budget)) {
         chan_copy(item, chan_head_take(ch), size);
         ch->stats.received++;
         return 1;
@@ -423,6 +432,8 @@ ssize_t weir_chan_send_n(weir_chan *ch, const void *items, size_t size, size_t n
 
     if (!done)
         return -EINVAL;
+    if (weir__outside())
+        return weir__outside_send_n(ch, items, size, n, done, deadline);
     while (k < n && (r = weir_chan_send(ch, p + k * size, size, deadline)) > 0) {
         size_t run = ++k < n ? chan_push_run(ch, p + k * size, n - k) : 0;
 
@@ -460,6 +471,8 @@ ssize_t weir_chan_recv_n(weir_chan *ch, void *items, size_t size, size_t max, si
     r = max ? chan_args(ch, items, size, deadline) : -EINVAL;
     if (r < 0)
         return r;
+    if (weir__outside())
+        return weir__outside_recv_n(ch, items, size, max, done, deadline);
     *done = chan_take_all(ch, items, max);
     if (*done) {
         chan_charge_run(*done); /* last: the channel may be gone when this returns */
@@ -488,6 +501,8 @@ int weir_chan_close(weir_chan *ch, int why)
         return -EINVAL;
     if (ch->poison)
         return ch->poison;
+    if (weir__outside())
+        return weir__outside_close(ch, why);
     if (ch->closed)
         return WEIR_ECLOSED;
     chan_end(ch);
@@ -502,6 +517,8 @@ int weir_chan_shut(weir_chan *ch)
         return -EINVAL;
     if (ch->poison)
         return ch->poison;
+    if (weir__outside())
+        return weir__outside_shut(ch);
     chan_end(ch);
     ch->shut = true;
     chan_drop_all(ch);
@@ -513,8 +530,12 @@ int weir_chan_producer_add(weir_chan *ch)
 {
     if (!ch)
         return -EINVAL;
-    if (ch->poison || ch->closed)
-        return ch->poison ? ch->poison : WEIR_ECLOSED;
+    if (ch->poison)
+        return ch->poison;
+    if (weir__outside())
+        return weir__outside_producer_add(ch);
+    if (ch->closed)
+        return WEIR_ECLOSED;
     ch->producers++;
     return 0;
 }
@@ -523,8 +544,12 @@ int weir_chan_producer_done(weir_chan *ch, int result)
 {
     if (!ch)
         return -EINVAL;
-    if (ch->poison || !ch->producers)
-        return ch->poison ? ch->poison : -EINVAL;
+    if (ch->poison)
+        return ch->poison;
+    if (weir__outside())
+        return weir__outside_producer_done(ch, result);
+    if (!ch->producers)
+        return -EINVAL;
     if (result < 0 && !ch->verdict)
         ch->verdict = result;
     if (--ch->producers == 0 && !ch->closed)
@@ -557,6 +582,8 @@ void weir__chan_drained(weir_chan *ch)
 
 size_t weir_chan_length(const weir_chan *ch)
 {
+    if (ch && !ch->poison && weir__outside())
+        return weir__outside_length(ch);
     return ch ? ch->length : 0;
 }
 
@@ -576,6 +603,8 @@ int weir_chan_stats(const weir_chan *ch, struct weir_chan_stats *out)
         return -EINVAL;
     if (ch->poison)
         return ch->poison;
+    if (weir__outside())
+        return weir__outside_stats(ch, out);
     *out = ch->stats;
     out->length = ch->length;
     out->sent = ch->stats.received + ch->stats.dropped + ch->length;

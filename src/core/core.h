@@ -148,6 +148,7 @@ struct weir__loop {
     struct weir__fiber *free[WEIR__CLASSES];
     struct weir__slab *slabs, *open[WEIR__CLASSES]; /* all; the one with room left */
     weir_scope *top;
+    struct weir__list doors; /* open to other threads */
 
     struct weir__poller *poller;   /* NULL until a descriptor is waited on */
     struct weir__inbox *inbox;     /* NULL until another thread may knock */

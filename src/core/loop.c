@@ -13,6 +13,7 @@
 
 #include "base/rand.h"
 #include "core/core.h"
+#include "core/door.h"
 #include "sys/clock.h"
 
 __thread struct weir__loop *weir__loop_here;
@@ -78,6 +79,7 @@ static void loop_init(struct weir__loop *l, bool sim, uint64_t seed)
     l->rng = seed * 2 + 1;
     l->now = sim ? WEIR_EPOCH : weir__clock_now();
     l->parked = WEIR__PARKED;
+    weir__list_init(&l->doors);
     weir__current_set(l, &l->root);
     l->root.loop = l;
     l->root.tsan = WEIR__TSAN_SELF();
@@ -113,7 +115,8 @@ static void loop_serve_calls(struct weir__loop *l)
 /* Everything that may still wake somebody: while there is any, waiting is no deadlock. */
 static bool loop_may_wake(const struct weir__loop *l)
 {
-    return l->heap_len || weir__poller_pending(l) || weir__offload_pending(l);
+    return l->heap_len || weir__poller_pending(l) || weir__offload_pending(l) ||
+           weir__doors_open(l);
 }
 
 static void loop_wait_real(struct weir__loop *l, weir_time until)
@@ -128,10 +131,14 @@ static void loop_wait_real(struct weir__loop *l, weir_time until)
 /* Virtual time stands still while something real is under way, and jumps when nothing is. */
 static void loop_wait_sim(struct weir__loop *l, weir_time until)
 {
-    if (weir__offload_pending(l))
+    if (weir__doors_open(l) && weir__poller_poll(l, l->now, false) > 0)
+        return;
+    if (weir__offload_pending(l) || weir__doors_busy(l))
         weir__poller_poll(l, WEIR_NEVER, true);
     else if (weir__poller_pending(l) && weir__poller_poll(l, l->now + WEIR_MS(1), true) > 0)
         return;
+    else if (until == WEIR_NEVER && weir__doors_open(l))
+        weir__poller_poll(l, WEIR_NEVER, true);
     else if (until != WEIR_NEVER && until > l->now)
         l->now = until;
 }
@@ -256,6 +263,7 @@ void weir__loop_down(struct weir__loop *l)
 {
     weir__watchdog_stop(l);
     weir__overflow_release(l);
+    weir__doors_shut(l);
     weir__offload_free(l);
     weir__poller_free(l);
     weir__scope_destroy(l->top);

@@ -5,6 +5,7 @@
 #include <weir/chan.h>
 
 #include "core/core.h"
+#include "core/door.h"
 
 /* --- making and freeing ------------------------------------------------ */
 
@@ -275,6 +276,8 @@ int weir_scope_cancel(weir_scope *s, int why)
         return -EINVAL;
     if (s->poison)
         return s->poison;
+    if (weir__outside())
+        return weir__outside_scope_cancel(s, why);
     weir__node_cancel(&s->node, why);
     return 0;
 }

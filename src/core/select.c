@@ -4,6 +4,7 @@
  * case that fired has moved an item.
  */
 #include "core/chan.h"
+#include "core/door.h"
 
 enum { SELECT_FEW = 4, SELECT_MOST = 64 };
 
@@ -97,7 +98,7 @@ int weir_select(struct weir_select *cases, size_t n, weir_time deadline)
     if (r < 0)
         return r;
     if (!me)
-        return WEIR_ENOFIBER;
+        return weir__outside() ? weir__outside_select(cases, n, deadline) : WEIR_ENOFIBER;
     weir__charge(me->loop);
     me->loop->rng = me->loop->rng * 6364136223846793005u + 1442695040888963407u;
     start = (size_t)(me->loop->rng >> 33) % n;

@@ -6,6 +6,7 @@
 #include <weir/sync.h>
 
 #include "core/core.h"
+#include "core/door.h"
 
 static inline __attribute__((always_inline)) int sync_stand(void *words[2], struct weir__waiter *w,
                                                             weir_time deadline, const char *what)
@@ -67,6 +68,8 @@ int weir_sem_take(struct weir_sem *s, uint64_t n, weir_time deadline)
     struct weir__waiter w;
     int r;
 
+    if (weir__outside() && s)
+        return weir__outside_sem_take(s, n, deadline);
     if (!s || n == 0 || n > s->limit || weir__deadline_check(deadline) < 0)
         return -EINVAL;
     sync_charge();
@@ -88,6 +91,8 @@ int weir_sem_take(struct weir_sem *s, uint64_t n, weir_time deadline)
 
 int weir_sem_give(struct weir_sem *s, uint64_t n)
 {
+    if (weir__outside() && s)
+        return weir__outside_sem_give(s, n);
     if (!s || n > s->limit - s->permits)
         return -EINVAL;
     s->permits += n;
@@ -98,6 +103,10 @@ int weir_sem_give(struct weir_sem *s, uint64_t n)
 
 void weir_sem_close(struct weir_sem *s)
 {
+    if (weir__outside()) {
+        weir__outside_sem_close(s);
+        return;
+    }
     s->closed = 1;
     weir__wake_all(weir__list_of(s->waiters), WEIR_ECLOSED);
 }
@@ -154,6 +163,10 @@ void weir_event_init(struct weir_event *e)
 
 void weir_event_set(struct weir_event *e)
 {
+    if (weir__outside()) {
+        weir__outside_event_set(e);
+        return;
+    }
     e->set = 1;
     if (e->waiters[0])
         weir__wake_all(weir__list_of(e->waiters), 0);
@@ -161,6 +174,10 @@ void weir_event_set(struct weir_event *e)
 
 void weir_event_clear(struct weir_event *e)
 {
+    if (weir__outside()) {
+        weir__outside_event_clear(e);
+        return;
+    }
     e->set = 0;
 }
 
@@ -170,6 +187,8 @@ int weir_event_wait(struct weir_event *e, weir_time deadline)
 
     if (!e || weir__deadline_check(deadline) < 0)
         return -EINVAL;
+    if (weir__outside())
+        return weir__outside_event_wait(e, deadline);
     sync_charge();
     if (e->set)
         return 0;
