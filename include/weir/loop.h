@@ -1,5 +1,11 @@
 /*
- * loop.h -- weir inside another's event loop.
+ * loop.h -- weir on several loops, and weir inside another's event loop.
+ *
+ * With weir_config.loops = n there are n threads with a loop each.  A fiber
+ * belongs to the loop on which it was started, for good; weir_go_on starts one
+ * elsewhere.  Channels, semaphores, mutexes and events work between all of
+ * them.  Whatever else is used where it was made: a scope, a stream or a
+ * descriptor that is waited for stays on its loop.
  *
  * A host (epoll, libuv, GLib) polls one descriptor for reading and calls one
  * function when it is readable; fibers, timers, descriptors and offload all
@@ -16,8 +22,27 @@
 
 #include <weir/base.h>
 #include <weir/run.h>
+#include <weir/scope.h>
 
 WEIR_BEGIN
+
+enum { WEIR_ANY_LOOP = -1 };
+
+/*
+ * As weir_go_with, but the fiber runs on the loop with this index from 0, or on
+ * the one to which the fewest have been sent.  It is a member of `s` like any
+ * other: limit, results, first error, cancel and close hold.  -EINVAL for an
+ * index that does not exist; -EXDEV when `s` is not of this loop.  If the other
+ * loop has no memory for it, its result is -ENOMEM.
+ */
+WEIR_API WEIR_MUST_USE int weir_go_on(weir_scope *s, int loop, int (*fn)(void *), void *arg,
+                                      const struct weir_go_opts *opts);
+
+/* How many loops run, and which one this is; WEIR_ENOFIBER off a loop. */
+WEIR_API int weir_loops(void);
+WEIR_API int weir_loop_index(void);
+
+/* --- a guest ----------------------------------------------------------- */
 
 typedef struct weir_loop weir_loop;
 

@@ -13,7 +13,7 @@ struct weir_sem {
     uint64_t permits, limit;
     void *waiters[2];
     int closed;
-    uint32_t reserved;
+    uint32_t lock;
 };
 
 /* `permits` at the start and at most.  -EINVAL for 0. */
@@ -36,6 +36,7 @@ WEIR_API void weir_sem_close(struct weir_sem *s);
 struct weir_mutex {
     void *owner;
     void *waiters[2];
+    uint32_t lock, reserved;
 };
 
 WEIR_API void weir_mutex_init(struct weir_mutex *m);
@@ -46,7 +47,7 @@ WEIR_API int weir_mutex_unlock(struct weir_mutex *m);
 
 /* A level: set stays set until cleared. */
 struct weir_event {
-    uint64_t set;
+    uint32_t set, lock;
     void *waiters[2];
 };
 

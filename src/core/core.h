@@ -24,6 +24,15 @@
 
 struct weir__loop;
 struct weir__fiber;
+struct weir__group;
+struct weir__far;
+
+/* What comes to a loop from elsewhere; it belongs to the loop until `fn` runs. */
+struct weir__letter {
+    struct weir__letter *next;
+    void (*fn)(struct weir__letter *l); /* runs on the loop's stack */
+    bool counted;                       /* between loops: until it is read nothing is still */
+};
 
 /* --- timers ------------------------------------------------------------ */
 
@@ -91,6 +100,7 @@ struct weir__fiber {
     uint8_t state;
     bool shielded; /* the present park cannot be cancelled */
     uint8_t class;
+    bool awaiting; /* it has opened its claim and not parked yet */
     int wake;
     struct weir__waiter *hit; /* the waiter that woke it, if one did */
 
@@ -110,6 +120,8 @@ struct weir__fiber {
     size_t stack_size;
     void *tsan, *asan;
     unsigned valgrind;
+    uint32_t claim;             /* many loops: 1 while it may be woken, and one can; atomic */
+    struct weir__letter letter; /* the one who did, on another loop, tells it by this */
 };
 
 struct weir__heap_slot {
@@ -135,6 +147,7 @@ struct weir__loop {
     size_t live;           /* fibers that have not ended */
     uint64_t rng;
     bool sim;
+    bool many;      /* one of several; never changes */
     uint8_t parked; /* how fibers park here: WEIR__PARKED or WEIR__AWAITED; never changes */
     bool resting;   /* hosted, and between two steps */
 
@@ -149,6 +162,14 @@ struct weir__loop {
     struct weir__slab *slabs, *open[WEIR__CLASSES]; /* all; the one with room left */
     weir_scope *top;
     struct weir__list doors; /* open to other threads */
+
+    struct weir__group *group; /* of many */
+    uint32_t index;
+    uint32_t holding; /* locks of objects; what is woken meanwhile waits for their end */
+    struct weir__fiber *woken, **woken_tail;
+    bool still;    /* asleep with nothing of its own to wake it */
+    bool stopping; /* of a helper: no more fibers will come */
+    uint32_t load; /* fibers that others have sent here; atomic */
 
     struct weir__poller *poller;   /* NULL until a descriptor is waited on */
     struct weir__inbox *inbox;     /* NULL until another thread may knock */
@@ -202,6 +223,9 @@ int weir__loop_result(const struct weir__loop *l, const struct weir__main *m);
 void weir__loop_down(struct weir__loop *l);
 void weir__loop_idles(struct weir__loop *l, bool idle);
 void weir__loop_deadlock(struct weir__loop *l);
+/* All loops are still: the node to cancel, and whose it is. */
+struct weir__node *weir__group_deadlock(struct weir__loop *const *loops, uint32_t n,
+                                        struct weir__loop **owner);
 void weir__log(struct weir__loop *l, int level, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
@@ -260,16 +284,23 @@ static inline __attribute__((always_inline)) void weir__park(struct weir__loop *
 /* Whether the fiber sleeps and somebody may still wake it. */
 static inline bool weir__sleeps(const struct weir__fiber *f)
 {
+    if (WEIR__UNLIKELY(f->loop->many))
+        return __atomic_load_n(&f->claim, __ATOMIC_RELAXED) != 0;
     return f->state == WEIR__PARKED || f->state == WEIR__AWAITED;
 }
 
 bool weir__wake_awaited(struct weir__fiber *f, int result, struct weir__waiter *hit);
 
-/* True if the fiber was parked and is ready now because of this call. */
+/*
+ * True if the fiber was parked and is ready now because of this call.  With
+ * many loops: because this call won the claim; it runs when it is told.
+ */
 static inline bool weir__wake(struct weir__fiber *f, int result, struct weir__waiter *hit)
 {
-    if (WEIR__UNLIKELY(f->state != WEIR__PARKED))
-        return f->state == WEIR__AWAITED && weir__wake_awaited(f, result, hit);
+    if (WEIR__UNLIKELY(f->loop->parked != WEIR__PARKED))
+        return weir__wake_awaited(f, result, hit);
+    if (f->state != WEIR__PARKED)
+        return false;
     f->state = WEIR__READY;
     f->wake = result;
     f->hit = hit;
@@ -280,11 +311,50 @@ static inline bool weir__wake(struct weir__fiber *f, int result, struct weir__wa
 /* What a wait has to see to when it is not simply for ever: 0, or why it must not park. */
 int weir__wait_begin(struct weir__fiber *me, weir_time deadline);
 
+/*
+ * Many loops.  A fiber opens its claim before it shows a waiter to anybody;
+ * whoever takes the claim, and nobody else, decides how the wait ends.  One
+ * that has to give up takes its own, or else has been woken and parks for the
+ * letter.  weir__wait opens it where the caller has not.
+ */
+void weir__claim_open(struct weir__fiber *me);
+static inline bool weir__claim_take(struct weir__fiber *f)
+{
+    return __atomic_exchange_n(&f->claim, 0, __ATOMIC_ACQ_REL) == 1;
+}
+int weir__wait_many(struct weir__fiber *me, weir_time deadline, const char *what, const void *on);
+int weir__wait_parked_many(struct weir__fiber *me, const char *what, const void *on);
+
+/*
+ * The lock of an object: nothing with one loop (NULL), and from the first
+ * operation on with many.  Wakes between the two are told after the second.
+ */
+void weir__guard_take(struct weir__loop *l, uint32_t *lock);
+void weir__guard_give(struct weir__loop *l, uint32_t *lock);
+
+static inline struct weir__loop *weir__guard(uint32_t *lock)
+{
+    struct weir__loop *l = weir__loop_get();
+
+    if (WEIR__LIKELY(!l || !l->many))
+        return NULL;
+    weir__guard_take(l, lock);
+    return l;
+}
+
+static inline void weir__unguard(struct weir__loop *guard, uint32_t *lock)
+{
+    if (WEIR__UNLIKELY(guard))
+        weir__guard_give(guard, lock);
+}
+
 static inline __attribute__((always_inline)) int weir__wait_parked(struct weir__fiber *me,
                                                                    const char *what, const void *on)
 {
     struct weir__loop *l = me->loop;
 
+    if (WEIR__UNLIKELY(l->many))
+        return weir__wait_parked_many(me, what, on);
     me->state = l->parked;
     me->hit = NULL;
     me->waits = what;
@@ -305,6 +375,8 @@ static inline __attribute__((always_inline)) int weir__wait_parked(struct weir__
 static inline __attribute__((always_inline)) int
 weir__wait(struct weir__fiber *me, weir_time deadline, const char *what, const void *on)
 {
+    if (WEIR__UNLIKELY(me->loop->many))
+        return weir__wait_many(me, deadline, what, on);
     me->hit = NULL;
     if (WEIR__UNLIKELY(deadline != WEIR_NEVER || me->node->why || weir__fault.at)) {
         int r = weir__wait_begin(me, deadline);
@@ -372,6 +444,8 @@ struct weir_scope {
     struct weir__node node; /* first: a scope is a node */
     int poison;             /* the code of a poisoned handle */
     struct weir__list fibers, pens;
+    struct weir__list fars; /* members that run on other loops; counted in `running` */
+    struct weir__far *far;  /* it stands for a scope of another loop; NULL for all others */
     size_t running;
     size_t promised; /* places kept for those that have been woken to take them */
     struct weir_scope_opts opts;
@@ -390,8 +464,14 @@ weir_scope *weir__scope_new(struct weir__node *parent, struct weir__fiber *owner
                             const struct weir_scope_opts *opts);
 void weir__scope_destroy(weir_scope *s);
 int weir__scope_admit(weir_scope *s, int (*fn)(void *), void *arg, const struct weir_go_opts *opts);
+/* The same on the loop `to`. */
+int weir__scope_admit_on(struct weir__loop *to, weir_scope *s, int (*fn)(void *), void *arg,
+                         const struct weir_go_opts *opts);
 void weir__scope_ended(weir_scope *s, struct weir__fiber *f, int result);
+void weir__scope_far_ended(weir_scope *s, void *arg, int result);
 void weir__scope_join(weir_scope *s, struct weir__fiber *me, const char *what);
+/* Waits for fibers and pens. */
+void weir__scope_empty(weir_scope *s, struct weir__fiber *me, const char *what);
 /* Cancels and joins what was built in the scope and owns fibers. */
 void weir__scope_pens_close(weir_scope *s, struct weir__fiber *me);
 /* Leaves whatever the fiber left open; WEIR_ELEAK if a scope was, else `result`. */

@@ -13,8 +13,10 @@
 #include <string.h>
 
 #include "core/core.h"
+#include "core/group.h"
 #include "core/inbox.h"
 #include "sys/clock.h"
+#include "sys/lock.h"
 #include "sys/pages.h"
 
 /* --- stacks ------------------------------------------------------------ */
@@ -171,6 +173,8 @@ static void fiber_name(struct weir__fiber *f, const char *name)
     f->name[n] = '\0';
 }
 
+static void fiber_told(struct weir__letter *letter);
+
 static void fiber_prepare(struct weir__fiber *f, weir_scope *s, int (*fn)(void *), void *arg)
 {
     f->node = &s->node;
@@ -183,6 +187,9 @@ static void fiber_prepare(struct weir__fiber *f, weir_scope *s, int (*fn)(void *
     f->timer = (struct weir__timer){.fire = fiber_timeout};
     f->name[0] = '\0';
     f->waits = NULL;
+    f->awaiting = false;
+    f->claim = 0;
+    f->letter = (struct weir__letter){.fn = fiber_told, .counted = true};
     f->asan = NULL;
     memset(f->slots, 0, sizeof f->slots);
     WEIR__ASAN_CLEAR(f->stack, f->stack_size);
@@ -272,10 +279,113 @@ int weir__wait_shielded(struct weir__fiber *me, const char *what, const void *on
     return r;
 }
 
+/* --- many loops -------------------------------------------------------- */
+
+void weir__claim_open(struct weir__fiber *me)
+{
+    me->hit = NULL;
+    me->awaiting = true;
+    __atomic_store_n(&me->claim, 1, __ATOMIC_RELEASE);
+}
+
+int weir__wait_parked_many(struct weir__fiber *me, const char *what, const void *on)
+{
+    if (!me->awaiting)
+        weir__claim_open(me);
+    me->awaiting = false;
+    me->state = WEIR__AWAITED;
+    me->waits = what;
+    me->waits_on = on;
+    me->since = me->loop->now;
+    weir__park(me->loop, me);
+    return me->wake;
+}
+
+int weir__wait_many(struct weir__fiber *me, weir_time deadline, const char *what, const void *on)
+{
+    if (!me->awaiting)
+        weir__claim_open(me);
+    if (deadline != WEIR_NEVER || me->node->why || weir__fault.at) {
+        int r = weir__wait_begin(me, deadline);
+
+        if (r < 0 && weir__claim_take(me)) {
+            me->awaiting = false;
+            return r;
+        }
+    }
+    (void)weir__wait_parked_many(me, what, on);
+    weir__timer_stop(&me->timer);
+    return me->wake;
+}
+
+/* On its own loop. */
+static void fiber_told(struct weir__letter *letter)
+{
+    struct weir__fiber *f = WEIR__ENTRY(letter, struct weir__fiber, letter);
+
+    f->state = WEIR__READY;
+    weir__ready_push(f->loop, f);
+}
+
+static void fiber_tell(struct weir__loop *here, struct weir__fiber *f)
+{
+    if (f->loop == here)
+        fiber_told(&f->letter);
+    else
+        weir__group_post(f->loop, &f->letter);
+}
+
+/* The claim has been won: nothing else touches the fiber until it is told. */
+static void fiber_claimed(struct weir__fiber *f)
+{
+    struct weir__loop *here = weir__loop_get();
+
+    if (!here->holding) {
+        fiber_tell(here, f);
+        return;
+    }
+    f->next = NULL;
+    *here->woken_tail = f;
+    here->woken_tail = &f->next;
+}
+
+void weir__guard_take(struct weir__loop *l, uint32_t *lock)
+{
+    weir__lock_take(lock);
+    l->holding++;
+}
+
+void weir__guard_give(struct weir__loop *l, uint32_t *lock)
+{
+    struct weir__fiber *f = l->woken;
+
+    weir__lock_give(lock);
+    if (--l->holding || !f)
+        return;
+    l->woken = NULL;
+    l->woken_tail = &l->woken;
+    while (f) {
+        struct weir__fiber *next = f->next; /* telling it uses `next` again */
+
+        fiber_tell(l, f);
+        f = next;
+    }
+}
+
 bool weir__wake_awaited(struct weir__fiber *f, int result, struct weir__waiter *hit)
 {
     struct weir__loop *l = f->loop;
 
+    if (l->many) {
+        if (!weir__claim_take(f))
+            return false;
+        f->wake = result;
+        f->hit = hit;
+        fiber_claimed(f);
+        return true;
+    }
+    if (f->state != WEIR__AWAITED)
+        return false;
     f->state = WEIR__READY;
     f->wake = result;
     f->hit = hit;

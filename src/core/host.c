@@ -76,6 +76,8 @@ weir_loop *weir_loop_open(const struct weir_config *config, int (*fn)(void *), v
     weir_loop *h;
     int r = fn ? weir__loop_configure(&c, config) : -EINVAL;
 
+    if (r == 0 && c.loops > 1)
+        r = -ENOTSUP;
     if (r == 0 && weir__loop_get())
         r = -EBUSY;
     if (r < 0)

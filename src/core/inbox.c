@@ -2,6 +2,7 @@
  * inbox.c -- a lock-free stack of letters and an eventfd.  Only the letter
  * that makes the stack non-empty rings the bell.
  */
+#include "core/group.h"
 #include "core/inbox.h"
 
 #include <sys/eventfd.h>
@@ -61,6 +62,7 @@ void weir__inbox_serve(struct weir__loop *l)
     struct weir__letter *newest, *oldest = NULL;
     uint64_t count;
 
+    weir__group_stir(l);
     if (read(l->inbox->bell, &count, sizeof count) < 0)
         count = 0;
     newest = __atomic_exchange_n(&l->inbox->head, NULL, __ATOMIC_ACQUIRE);
@@ -74,8 +76,12 @@ void weir__inbox_serve(struct weir__loop *l)
     while (oldest) {
         struct weir__letter *letter = oldest;
 
+        bool counted = letter->counted;
+
         oldest = letter->next;
         letter->fn(letter);
+        if (counted)
+            weir__group_read(l);
     }
 }
 

@@ -6,11 +6,6 @@
 
 #include "core/core.h"
 
-struct weir__letter {
-    struct weir__letter *next;
-    void (*fn)(struct weir__letter *l); /* runs on the loop's stack */
-};
-
 /* Makes the inbox and its eventfd; 0 or a negative errno.  On the loop's thread. */
 int weir__inbox_open(struct weir__loop *l);
 

@@ -14,7 +14,10 @@
 #include "base/rand.h"
 #include "core/core.h"
 #include "core/door.h"
+#include "core/group.h"
 #include "sys/clock.h"
+
+enum { LOOP_MOST = 256 };
 
 __thread struct weir__loop *weir__loop_here;
 
@@ -41,8 +44,8 @@ int weir__loop_configure(struct weir_config *c, const struct weir_config *given)
     for (size_t i = 0; i < sizeof c->reserved / sizeof *c->reserved; i++)
         if (c->reserved[i])
             return -EINVAL;
-    if (c->loops > 1)
-        return -ENOTSUP;
+    if (c->loops > LOOP_MOST)
+        return -EINVAL;
     if (c->stack == 0)
         c->stack = WEIR__ASAN || WEIR__TSAN ? 256 << 10 : 64 << 10;
     if (c->stack < 16 << 10 || c->stack > 64 << 20 || c->grace < 0 || c->watchdog < 0)
@@ -148,7 +151,12 @@ static void loop_idle(struct weir__loop *l)
     weir_time until = WEIR_NEVER;
 
     if (!loop_may_wake(l)) {
-        weir__loop_deadlock(l);
+        if (l->many)
+            weir__group_sleep(l);
+        else
+            weir__loop_deadlock(l);
+        if (!l->sim)
+            l->now = weir__clock_now();
         return;
     }
     weir__timer_next(l, &until);
@@ -210,7 +218,7 @@ static void loop_enter_next(struct weir__loop *l)
 
 void weir__loop_drive(struct weir__loop *l)
 {
-    while (l->live) {
+    while (l->live || (l->index && !l->stopping)) {
         if (!l->ready_head || l->turn <= 1)
             loop_turn(l);
         loop_enter_next(l);
@@ -319,6 +327,8 @@ int weir__loop_run(const struct weir_config *config, bool sim, uint64_t seed, in
     if (weir__loop_get())
         return -EBUSY;
     r = fn ? weir__loop_configure(&l.config, config) : -EINVAL;
+    if (r == 0 && l.config.loops > 1)
+        return sim ? -ENOTSUP : weir__group_run(&l.config, &m);
     if (r == 0)
         r = weir__loop_up(&l, sim, seed);
     if (r < 0)

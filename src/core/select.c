@@ -15,6 +15,10 @@ static int select_check(const struct weir_select *cases, size_t n, weir_time dea
     for (size_t i = 0; i < n; i++) {
         const weir_chan *ch = cases[i].object;
 
+        if (ch && cases[i].kind == WEIR_SELECT_STOP && weir__loop_get() &&
+            !((const weir_scope *)cases[i].object)->poison &&
+            ((const weir_scope *)cases[i].object)->loop != weir__loop_get())
+            return -EXDEV;
         if (!ch || cases[i].kind < WEIR_SELECT_RECV || cases[i].kind > WEIR_SELECT_STOP)
             return -EINVAL;
         if (cases[i].kind != WEIR_SELECT_STOP && !ch->poison &&
@@ -72,20 +76,109 @@ static int select_wait(struct weir_select *cases, size_t n, weir_time deadline,
     return r;
 }
 
+/* --- many loops -------------------------------------------------------- */
+
+enum { SELECT_AGAIN = INT_MIN, SELECT_STOOD = INT_MIN + 1 };
+
+static bool select_ready(const struct weir_select *c, const struct weir__fiber *me)
+{
+    const weir_scope *s = c->object;
+
+    if (c->kind == WEIR_SELECT_STOP)
+        return s->poison || s->draining || s->node.why;
+    return ((const weir_chan *)c->object)->poison ||
+           weir__chan_ready(c->object, c->kind == WEIR_SELECT_RECV, me);
+}
+
+static struct weir__loop *select_guard(struct weir_select *c)
+{
+    return c->kind == WEIR_SELECT_STOP ? NULL : weir__guard(&((weir_chan *)c->object)->lock);
+}
+
+static void select_unguard(struct weir_select *c, struct weir__loop *g)
+{
+    if (g)
+        weir__unguard(g, &((weir_chan *)c->object)->lock);
+}
+
+/*
+ * Stands at one case.  SELECT_STOOD; or, if the case can go on by now, 0 with
+ * our own claim taken, so that nobody serves another one meanwhile; SELECT_AGAIN
+ * if somebody has already.
+ */
+static int select_stand(struct weir_select *c, struct weir__fiber *me, struct weir__waiter *w)
+{
+    struct weir__loop *g = select_guard(c);
+    int r = SELECT_STOOD;
+
+    if (select_ready(c, me))
+        r = weir__claim_take(me) ? 0 : SELECT_AGAIN;
+    else if (c->kind == WEIR_SELECT_STOP)
+        weir__list_append(select_list(c), &w->link);
+    else
+        weir__chan_stand(c->object, select_list(c), w);
+    select_unguard(c, g);
+    return r;
+}
+
+static void select_leave(struct weir_select *cases, size_t n, struct weir__fiber *me,
+                         struct weir__waiter *w)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (cases[i].kind == WEIR_SELECT_STOP)
+            weir__list_remove(&w[i].link);
+        else if (me->hit != &w[i]) /* else the channel may be gone */
+            weir__chan_leave(cases[i].object, &w[i]);
+    }
+}
+
+/* As select_wait, but a case may become ready while we stand up: then SELECT_AGAIN. */
+static int select_wait_many(struct weir_select *cases, size_t n, weir_time deadline,
+                            struct weir__fiber *me, struct weir__waiter *w)
+{
+    int r = SELECT_STOOD;
+    size_t stood = 0;
+
+    weir__claim_open(me);
+    while (stood < n && r == SELECT_STOOD) {
+        weir__waiter_init(&w[stood], me, cases[stood].item);
+        w[stood].index = (uint32_t)stood;
+        r = select_stand(&cases[stood], me, &w[stood]);
+        stood += r == SELECT_STOOD;
+    }
+    if (r == 0) { /* nobody has served us, and nobody will */
+        me->awaiting = false;
+        select_leave(cases, stood, me, w);
+        return SELECT_AGAIN;
+    }
+    r = weir__wait(me, deadline, "select", cases[0].object);
+    select_leave(cases, stood, me, w);
+    if (!me->hit)
+        return r;
+    cases[me->hit->index].result = r;
+    return (int)me->hit->index;
+}
+
+/* --- the wait ---------------------------------------------------------- */
+
 static int select_wait_few(struct weir_select *cases, size_t n, weir_time deadline,
                            struct weir__fiber *me)
 {
     struct weir__waiter w[SELECT_FEW];
 
+    if (WEIR__UNLIKELY(me->loop->many))
+        return select_wait_many(cases, n, deadline, me, w);
     return select_wait(cases, n, deadline, me, w);
 }
 
 /* A frame of its own: only a wide select pays for a wide array on its stack. */
-static __attribute__((noinline)) int select_wait_many(struct weir_select *cases, size_t n,
+static __attribute__((noinline)) int select_wait_wide(struct weir_select *cases, size_t n,
                                                       weir_time deadline, struct weir__fiber *me)
 {
     struct weir__waiter w[SELECT_MOST];
 
+    if (WEIR__UNLIKELY(me->loop->many))
+        return select_wait_many(cases, n, deadline, me, w);
     return select_wait(cases, n, deadline, me, w);
 }
 
@@ -102,12 +195,15 @@ int weir_select(struct weir_select *cases, size_t n, weir_time deadline)
     weir__charge(me->loop);
     me->loop->rng = me->loop->rng * 6364136223846793005u + 1442695040888963407u;
     start = (size_t)(me->loop->rng >> 33) % n;
-    for (size_t i = 0; i < n; i++) {
-        size_t k = (start + i) % n;
+    do {
+        for (size_t i = 0; i < n; i++) {
+            size_t k = (start + i) % n;
 
-        if (select_try(&cases[k]))
-            return (int)k;
-    }
-    return n <= SELECT_FEW ? select_wait_few(cases, n, deadline, me)
-                           : select_wait_many(cases, n, deadline, me);
+            if (select_try(&cases[k]))
+                return (int)k;
+        }
+        r = n <= SELECT_FEW ? select_wait_few(cases, n, deadline, me)
+                            : select_wait_wide(cases, n, deadline, me);
+    } while (r == SELECT_AGAIN);
+    return r;
 }
