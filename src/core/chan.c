@@ -304,7 +304,7 @@ static inline __attribute__((always_inline)) int chan_stand(struct weir__list *l
     began = me->loop->now;
     weir__waiter_init(&w, me, item);
     weir__list_append(list, &w.link);
-    r = weir__wait(me, deadline, what, ch);
+    r = weir__wait_solo(me, deadline, what, ch);
     if (WEIR__UNLIKELY(!weir__list_empty(&w.link))) { /* else the channel may be gone */
         weir__list_remove(&w.link);
         *blocked += me->loop->now - began;
@@ -336,17 +336,24 @@ static int chan_stand_many(weir_chan *ch, bool recv, void *item, weir_time deadl
     weir__claim_open(me);
     weir__chan_stand(ch, recv ? &ch->receivers : &ch->senders, &w);
     weir__unguard(g, &ch->lock);
-    r = weir__wait(me, deadline, recv ? "recv" : "send", ch);
+    r = weir__wait_many(me, deadline, recv ? "recv" : "send", ch);
     if (me->hit != &w) /* else the channel may be gone */
         weir__chan_leave(ch, &w);
     return r;
 }
 
-static __attribute__((noinline)) int chan_try_many(weir_chan *ch, bool recv, void *item,
-                                                   weir_time deadline)
+/* On one of many loops; on a thread that has entered a door; on one that is alone with it. */
+static __attribute__((noinline)) int chan_elsewhere(weir_chan *ch, bool recv, void *item,
+                                                    weir_time deadline)
 {
-    struct weir__loop *l = weir__loop_get(), *g = weir__guard(&ch->lock);
-    int r = recv ? chan_recv_now(ch, item) : chan_send_now(ch, item);
+    struct weir__loop *l = weir__loop_get(), *g;
+    int r;
+
+    if (weir__outside())
+        return recv ? weir__outside_recv(ch, item, ch->size, deadline)
+                    : weir__outside_send(ch, item, ch->size, deadline);
+    g = weir__guard(&ch->lock);
+    r = recv ? chan_recv_now(ch, item) : chan_send_now(ch, item);
 
     if (r == WEIR__CHAN_PARK && deadline != 0)
         return chan_stand_many(ch, recv, item, deadline, g);
@@ -359,15 +366,13 @@ static __attribute__((noinline)) int chan_try_many(weir_chan *ch, bool recv, voi
 static __attribute__((noinline)) int chan_send_slow(weir_chan *ch, const void *item, size_t size,
                                                     weir_time deadline)
 {
-    struct weir__loop *l = weir__loop_get();
+    struct weir__loop *l = weir__solo_here;
     int r = chan_args(ch, item, size, deadline);
 
     if (WEIR__UNLIKELY(r < 0))
         return r;
-    if (weir__outside())
-        return weir__outside_send(ch, item, size, deadline);
-    if (WEIR__UNLIKELY(l && l->many))
-        return chan_try_many(ch, false, (void *)item, deadline);
+    if (WEIR__UNLIKELY(!l))
+        return chan_elsewhere(ch, false, (void *)item, deadline);
     r = chan_send_now(ch, item);
     if (r == WEIR__CHAN_PARK && deadline != 0)
         return chan_stand(&ch->senders, (void *)item, deadline, "send", ch,
@@ -378,10 +383,10 @@ static __attribute__((noinline)) int chan_send_slow(weir_chan *ch, const void *i
 
 int weir_chan_send(weir_chan *ch, const void *item, size_t size, weir_time deadline)
 {
-    struct weir__loop *l = weir__loop_get();
+    struct weir__loop *l = weir__solo_here;
 
     /* The loop first: another thread must not even look. */
-    if (WEIR__LIKELY(l && !l->many && ch && item && size == ch->open_size &&
+    if (WEIR__LIKELY(l && ch && item && size == ch->open_size &&
                      ch->length < ch->capacity && weir__list_empty(&ch->receivers) &&
                      weir__deadline_check(deadline) == 0 && --l->budget)) {
         chan_push(ch, item);
@@ -393,15 +398,13 @@ int weir_chan_send(weir_chan *ch, const void *item, size_t size, weir_time deadl
 static __attribute__((noinline)) int chan_recv_slow(weir_chan *ch, void *item, size_t size,
                                                     weir_time deadline)
 {
-    struct weir__loop *l = weir__loop_get();
+    struct weir__loop *l = weir__solo_here;
     int r = chan_args(ch, item, size, deadline);
 
     if (WEIR__UNLIKELY(r < 0))
         return r;
-    if (weir__outside())
-        return weir__outside_recv(ch, item, size, deadline);
-    if (WEIR__UNLIKELY(l && l->many))
-        return chan_try_many(ch, true, item, deadline);
+    if (WEIR__UNLIKELY(!l))
+        return chan_elsewhere(ch, true, item, deadline);
     r = chan_recv_now(ch, item);
     if (r == WEIR__CHAN_PARK && deadline != 0)
         return chan_stand(&ch->receivers, item, deadline, "recv", ch, &ch->stats.blocked_recv);
@@ -411,9 +414,9 @@ static __attribute__((noinline)) int chan_recv_slow(weir_chan *ch, void *item, s
 
 int weir_chan_recv(weir_chan *ch, void *item, size_t size, weir_time deadline)
 {
-    struct weir__loop *l = weir__loop_get();
+    struct weir__loop *l = weir__solo_here;
 
-    if (WEIR__LIKELY(l && !l->many && ch && item && size == ch->size && ch->length &&
+    if (WEIR__LIKELY(l && ch && item && size == ch->size && ch->length &&
                      weir__list_empty(&ch->senders) && weir__deadline_check(deadline) == 0 &&
                      --l->budget)) {
         chan_copy(item, chan_head_take(ch), size);

@@ -189,6 +189,7 @@ struct weir__main {
 };
 
 extern WEIR_API __thread struct weir__loop *weir__loop_here;
+extern __thread struct weir__loop *weir__solo_here; /* the same if it is alone, else NULL */
 
 static inline struct weir__loop *weir__loop_get(void)
 {
@@ -207,6 +208,15 @@ static inline struct weir__fiber *weir__self(void)
     struct weir__loop *l = weir__loop_here;
 
     return WEIR__LIKELY(l && l->current != &l->root) ? l->current : NULL;
+}
+
+/*
+ * Other loops may ask for the state of a fiber of many loops: it is never
+ * PARKED, so they go round by the claim.
+ */
+static inline void weir__state_set(struct weir__fiber *f, uint8_t state)
+{
+    __atomic_store_n(&f->state, state, __ATOMIC_RELAXED);
 }
 
 int weir__loop_run(const struct weir_config *config, bool sim, uint64_t seed, int (*fn)(void *),
@@ -264,7 +274,7 @@ weir__switch_to(struct weir__loop *l, struct weir__fiber *me, struct weir__fiber
     WEIR__ASAN_LEAVE(&me->asan, to->stack, to->stack_size);
     weir__switch(&me->sp, to->sp);
     WEIR__ASAN_ENTER(me->asan, NULL, NULL);
-    me->state = WEIR__RUNNING;
+    weir__state_set(me, WEIR__RUNNING);
 }
 
 /* Gives the thread away.  The caller is already on whatever will wake it. */
@@ -278,18 +288,17 @@ static inline __attribute__((always_inline)) void weir__park(struct weir__loop *
     if (WEIR__LIKELY(to != me))
         weir__switch_to(l, me, to);
     else
-        me->state = WEIR__RUNNING;
+        weir__state_set(me, WEIR__RUNNING);
 }
+
+bool weir__wake_awaited(struct weir__fiber *f, int result, struct weir__waiter *hit);
+bool weir__sleeps_awaited(const struct weir__fiber *f);
 
 /* Whether the fiber sleeps and somebody may still wake it. */
 static inline bool weir__sleeps(const struct weir__fiber *f)
 {
-    if (WEIR__UNLIKELY(f->loop->many))
-        return __atomic_load_n(&f->claim, __ATOMIC_RELAXED) != 0;
-    return f->state == WEIR__PARKED || f->state == WEIR__AWAITED;
+    return __atomic_load_n(&f->state, __ATOMIC_RELAXED) == WEIR__PARKED || weir__sleeps_awaited(f);
 }
-
-bool weir__wake_awaited(struct weir__fiber *f, int result, struct weir__waiter *hit);
 
 /*
  * True if the fiber was parked and is ready now because of this call.  With
@@ -297,10 +306,8 @@ bool weir__wake_awaited(struct weir__fiber *f, int result, struct weir__waiter *
  */
 static inline bool weir__wake(struct weir__fiber *f, int result, struct weir__waiter *hit)
 {
-    if (WEIR__UNLIKELY(f->loop->parked != WEIR__PARKED))
+    if (WEIR__UNLIKELY(__atomic_load_n(&f->state, __ATOMIC_RELAXED) != WEIR__PARKED))
         return weir__wake_awaited(f, result, hit);
-    if (f->state != WEIR__PARKED)
-        return false;
     f->state = WEIR__READY;
     f->wake = result;
     f->hit = hit;
@@ -348,13 +355,12 @@ static inline void weir__unguard(struct weir__loop *guard, uint32_t *lock)
         weir__guard_give(guard, lock);
 }
 
-static inline __attribute__((always_inline)) int weir__wait_parked(struct weir__fiber *me,
-                                                                   const char *what, const void *on)
+/* On a loop that is alone. */
+static inline __attribute__((always_inline)) int
+weir__wait_parked_solo(struct weir__fiber *me, const char *what, const void *on)
 {
     struct weir__loop *l = me->loop;
 
-    if (WEIR__UNLIKELY(l->many))
-        return weir__wait_parked_many(me, what, on);
     me->state = l->parked;
     me->hit = NULL;
     me->waits = what;
@@ -373,10 +379,8 @@ static inline __attribute__((always_inline)) int weir__wait_parked(struct weir__
  * predicted costs more than all the rest.
  */
 static inline __attribute__((always_inline)) int
-weir__wait(struct weir__fiber *me, weir_time deadline, const char *what, const void *on)
+weir__wait_solo(struct weir__fiber *me, weir_time deadline, const char *what, const void *on)
 {
-    if (WEIR__UNLIKELY(me->loop->many))
-        return weir__wait_many(me, deadline, what, on);
     me->hit = NULL;
     if (WEIR__UNLIKELY(deadline != WEIR_NEVER || me->node->why || weir__fault.at)) {
         int r = weir__wait_begin(me, deadline);
@@ -384,10 +388,19 @@ weir__wait(struct weir__fiber *me, weir_time deadline, const char *what, const v
         if (r < 0)
             return r;
     }
-    (void)weir__wait_parked(me, what, on);
+    (void)weir__wait_parked_solo(me, what, on);
     if (WEIR__UNLIKELY(me->timer.pos))
         weir__timer_stop(&me->timer);
     return me->wake;
+}
+
+/* On any loop. */
+static inline __attribute__((always_inline)) int
+weir__wait(struct weir__fiber *me, weir_time deadline, const char *what, const void *on)
+{
+    if (WEIR__UNLIKELY(me->loop->many))
+        return weir__wait_many(me, deadline, what, on);
+    return weir__wait_solo(me, deadline, what, on);
 }
 
 /* The same, deaf to cancel and without a deadline. */

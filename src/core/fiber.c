@@ -138,7 +138,7 @@ static void fiber_entry(void)
     int r;
 
     WEIR__ASAN_ENTER(NULL, NULL, NULL);
-    me->state = WEIR__RUNNING;
+    weir__state_set(me, WEIR__RUNNING);
     r = me->fn(me->arg);
     if (WEIR__UNLIKELY(me->node != &scope->node))
         r = weir__scope_unwind(me, r);
@@ -146,7 +146,7 @@ static void fiber_entry(void)
         weir__chan_fed(me->feeds, r);
     if (me->drains)
         weir__chan_drained(me->drains);
-    me->state = WEIR__DONE;
+    weir__state_set(me, WEIR__DONE);
     weir__scope_ended(scope, me, r);
     l->live--;
     me->next = l->free[me->class]; /* used again only after the switch below */
@@ -182,7 +182,7 @@ static void fiber_prepare(struct weir__fiber *f, weir_scope *s, int (*fn)(void *
     f->fn = fn;
     f->arg = arg;
     f->feeds = f->drains = NULL;
-    f->state = WEIR__READY;
+    weir__state_set(f, WEIR__READY);
     f->shielded = false;
     f->timer = (struct weir__timer){.fire = fiber_timeout};
     f->name[0] = '\0';
@@ -274,7 +274,8 @@ int weir__wait_shielded(struct weir__fiber *me, const char *what, const void *on
     int r;
 
     me->shielded = true;
-    r = weir__wait_parked(me, what, on);
+    r = me->loop->many ? weir__wait_parked_many(me, what, on)
+                       : weir__wait_parked_solo(me, what, on);
     me->shielded = false;
     return r;
 }
@@ -293,7 +294,7 @@ int weir__wait_parked_many(struct weir__fiber *me, const char *what, const void 
     if (!me->awaiting)
         weir__claim_open(me);
     me->awaiting = false;
-    me->state = WEIR__AWAITED;
+    weir__state_set(me, WEIR__AWAITED);
     me->waits = what;
     me->waits_on = on;
     me->since = me->loop->now;
@@ -323,7 +324,7 @@ static void fiber_told(struct weir__letter *letter)
 {
     struct weir__fiber *f = WEIR__ENTRY(letter, struct weir__fiber, letter);
 
-    f->state = WEIR__READY;
+    weir__state_set(f, WEIR__READY);
     weir__ready_push(f->loop, f);
 }
 
@@ -372,6 +373,13 @@ void weir__guard_give(struct weir__loop *l, uint32_t *lock)
     }
 }
 
+bool weir__sleeps_awaited(const struct weir__fiber *f)
+{
+    if (f->loop->many)
+        return __atomic_load_n(&f->claim, __ATOMIC_RELAXED) != 0;
+    return f->state == WEIR__AWAITED;
+}
+
 bool weir__wake_awaited(struct weir__fiber *f, int result, struct weir__waiter *hit)
 {
     struct weir__loop *l = f->loop;
@@ -386,7 +394,7 @@ bool weir__wake_awaited(struct weir__fiber *f, int result, struct weir__waiter *
     }
     if (f->state != WEIR__AWAITED)
         return false;
-    f->state = WEIR__READY;
+    weir__state_set(f, WEIR__READY);
     f->wake = result;
     f->hit = hit;
     weir__ready_push(l, f);
@@ -413,7 +421,7 @@ struct weir__list *weir__list_of(void *words[2])
 static inline __attribute__((always_inline)) void fiber_requeue(struct weir__loop *l,
                                                                 struct weir__fiber *me)
 {
-    me->state = WEIR__READY;
+    weir__state_set(me, WEIR__READY);
     weir__ready_push(l, me);
     weir__park(l, me);
 }

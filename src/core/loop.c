@@ -20,6 +20,7 @@
 enum { LOOP_MOST = 256 };
 
 __thread struct weir__loop *weir__loop_here;
+__thread struct weir__loop *weir__solo_here;
 
 void weir__log(struct weir__loop *l, int level, const char *format, ...)
 {
@@ -277,7 +278,7 @@ void weir__loop_down(struct weir__loop *l)
     weir__scope_destroy(l->top);
     weir__fiber_pools_free(l);
     weir__timer_free(l);
-    weir__loop_here = NULL;
+    weir__loop_here = weir__solo_here = NULL;
     weir__alloc_use(&l->alloc_before);
 }
 
@@ -302,6 +303,7 @@ int weir__loop_up(struct weir__loop *l, bool sim, uint64_t seed)
     loop_init(l, sim, seed);
     l->alloc_before = weir__alloc_use(&l->config.alloc);
     weir__loop_here = l;
+    weir__solo_here = l->many ? NULL : l;
     if (sim)
         weir__seed_set(seed);
     r = loop_start(l);

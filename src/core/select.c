@@ -66,7 +66,7 @@ static int select_wait(struct weir_select *cases, size_t n, weir_time deadline,
         w[i].index = (uint32_t)i;
         weir__list_append(select_list(&cases[i]), &w[i].link);
     }
-    r = weir__wait(me, deadline, "select", cases[0].object);
+    r = weir__wait_solo(me, deadline, "select", cases[0].object);
     for (size_t i = 0; i < n; i++)
         weir__list_remove(&w[i].link);
     if (me->hit && me->hit >= w && me->hit < w + n) {

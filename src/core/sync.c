@@ -8,39 +8,53 @@
 #include "core/core.h"
 #include "core/door.h"
 
-/*
- * Gives the lock and parks.  True in *served: somebody has taken the waiter off
- * the list and the object may be gone; else the lock is held again.
- */
 static inline __attribute__((always_inline)) int sync_stand(void *words[2], struct weir__waiter *w,
-                                                            weir_time deadline, const char *what,
-                                                            struct weir__loop *g, uint32_t *lock,
-                                                            bool *served)
+                                                            weir_time deadline, const char *what)
 {
-    struct weir__fiber *me = w->fiber;
+    struct weir__fiber *me = weir__self();
     int r;
 
-    if (WEIR__UNLIKELY(g))
-        weir__claim_open(me);
+    if (!me)
+        return WEIR_ENOFIBER;
+    w->fiber = me;
+    weir__list_append(weir__list_of(words), &w->link);
+    r = weir__wait_solo(me, deadline, what, words);
+    weir__list_remove(&w->link);
+    return r;
+}
+
+/*
+ * With many loops: gives the lock and parks.  True in *served: somebody has
+ * taken the waiter off the list, and the object may be gone; else the lock is
+ * held again.
+ */
+static int sync_stand_many(void *words[2], struct weir__waiter *w, weir_time deadline,
+                           const char *what, struct weir__loop *g, uint32_t *lock, bool *served)
+{
+    struct weir__fiber *me = weir__self();
+    int r;
+
+    *served = false;
+    if (!me)
+        return WEIR_ENOFIBER;
+    w->fiber = me;
+    weir__claim_open(me);
     weir__list_append(weir__list_of(words), &w->link);
     weir__unguard(g, lock);
-    r = weir__wait(me, deadline, what, words);
+    r = weir__wait_many(me, deadline, what, words);
     *served = me->hit == w;
-    if (WEIR__UNLIKELY(!*served)) {
-        if (g)
-            weir__guard_take(g, lock);
-        weir__list_remove(&w->link);
-    }
+    if (*served)
+        return r;
+    weir__guard_take(g, lock);
+    weir__list_remove(&w->link);
     return r;
 }
 
 /* What does not park is charged too, or a loop of it would starve the others. */
-static inline void sync_charge(void)
+static inline void sync_charge(struct weir__loop *l)
 {
-    struct weir__fiber *me = weir__self();
-
-    if (me)
-        weir__charge(me->loop);
+    if (l)
+        weir__charge(l);
 }
 
 static bool sync_waited_for(void *words[2])
@@ -75,11 +89,9 @@ static void sem_serve(struct weir_sem *s)
 }
 
 /* 0, -EAGAIN where it has to wait, or a failure. */
-static inline int sem_take_now(struct weir_sem *s, uint64_t n)
+static inline __attribute__((always_inline)) int sem_take_now(struct weir_sem *s, uint64_t n)
 {
-    if (n > s->limit)
-        return -EINVAL;
-    if (s->closed)
+    if (WEIR__UNLIKELY(s->closed))
         return WEIR_ECLOSED;
     if (WEIR__UNLIKELY(s->permits < n || sync_waited_for(s->waiters)))
         return -EAGAIN;
@@ -87,46 +99,58 @@ static inline int sem_take_now(struct weir_sem *s, uint64_t n)
     return 0;
 }
 
-static __attribute__((noinline)) int sem_take_wait(struct weir_sem *s, uint64_t n,
-                                                   weir_time deadline, struct weir__loop *g)
+/* Where the loop is not alone, or is none. */
+static __attribute__((noinline)) int sem_take_elsewhere(struct weir_sem *s, uint64_t n,
+                                                        weir_time deadline)
 {
     struct weir__waiter w;
-    bool served;
+    struct weir__loop *g;
+    bool served = false;
     int r;
 
-    weir__waiter_init(&w, weir__self(), NULL);
-    if (!w.fiber) {
-        weir__unguard(g, &s->lock);
-        return WEIR_ENOFIBER;
+    if (weir__outside())
+        return weir__outside_sem_take(s, n, deadline);
+    sync_charge(weir__loop_get());
+    g = weir__guard(&s->lock);
+    r = n > s->limit ? -EINVAL : sem_take_now(s, n);
+    if (r == -EAGAIN && deadline != 0) {
+        weir__waiter_init(&w, NULL, NULL);
+        w.size = n;
+        r = g ? sync_stand_many(s->waiters, &w, deadline, "sem_take", g, &s->lock, &served)
+              : WEIR_ENOFIBER;
+        if (r < 0 && !served)
+            sem_serve(s);
     }
-    w.size = n;
-    r = sync_stand(s->waiters, &w, deadline, "sem_take", g, &s->lock, &served);
-    if (served)
-        return r;
-    sem_serve(s); /* a large one that gave up may have held back smaller ones */
-    weir__unguard(g, &s->lock);
+    if (!served)
+        weir__unguard(g, &s->lock);
     return r;
 }
 
 int weir_sem_take(struct weir_sem *s, uint64_t n, weir_time deadline)
 {
-    struct weir__loop *g;
+    struct weir__loop *l = weir__solo_here;
+    struct weir__waiter w;
     int r;
 
     if (!s || n == 0 || weir__deadline_check(deadline) < 0)
         return -EINVAL;
-    if (weir__outside())
-        return weir__outside_sem_take(s, n, deadline);
-    sync_charge();
-    g = weir__guard(&s->lock);
+    if (WEIR__UNLIKELY(!l))
+        return sem_take_elsewhere(s, n, deadline);
+    if (n > s->limit)
+        return -EINVAL;
+    weir__charge(l);
     r = sem_take_now(s, n);
-    if (WEIR__UNLIKELY(r == -EAGAIN && deadline != 0))
-        return sem_take_wait(s, n, deadline, g);
-    weir__unguard(g, &s->lock);
+    if (WEIR__LIKELY(r != -EAGAIN || deadline == 0))
+        return r;
+    weir__waiter_init(&w, NULL, NULL);
+    w.size = n;
+    r = sync_stand(s->waiters, &w, deadline, "sem_take");
+    if (r < 0 && r != WEIR_ECLOSED)
+        sem_serve(s); /* a large one that gave up may have held back smaller ones */
     return r;
 }
 
-static inline int sem_give_now(struct weir_sem *s, uint64_t n)
+static inline __attribute__((always_inline)) int sem_give_now(struct weir_sem *s, uint64_t n)
 {
     if (n > s->limit - s->permits)
         return -EINVAL;
@@ -136,19 +160,24 @@ static inline int sem_give_now(struct weir_sem *s, uint64_t n)
     return 0;
 }
 
-int weir_sem_give(struct weir_sem *s, uint64_t n)
+static __attribute__((noinline)) int sem_give_elsewhere(struct weir_sem *s, uint64_t n)
 {
     struct weir__loop *g;
     int r;
 
-    if (!s)
-        return -EINVAL;
     if (weir__outside())
         return weir__outside_sem_give(s, n);
     g = weir__guard(&s->lock);
     r = sem_give_now(s, n);
     weir__unguard(g, &s->lock);
     return r;
+}
+
+int weir_sem_give(struct weir_sem *s, uint64_t n)
+{
+    if (!s)
+        return -EINVAL;
+    return WEIR__LIKELY(weir__solo_here) ? sem_give_now(s, n) : sem_give_elsewhere(s, n);
 }
 
 void weir_sem_close(struct weir_sem *s)
@@ -172,25 +201,28 @@ void weir_mutex_init(struct weir_mutex *m)
     *m = (struct weir_mutex){0};
 }
 
-static inline int mutex_lock_now(struct weir_mutex *m, struct weir__fiber *me)
+static inline __attribute__((always_inline)) int mutex_lock_now(struct weir_mutex *m,
+                                                                struct weir__fiber *me)
 {
-    if (m->owner == me)
-        return -EDEADLK;
-    if (WEIR__UNLIKELY(m->owner))
-        return -EAGAIN;
-    m->owner = me;
-    return 0;
+    if (WEIR__LIKELY(!m->owner)) {
+        m->owner = me;
+        return 0;
+    }
+    return m->owner == me ? -EDEADLK : -EAGAIN;
 }
 
-static __attribute__((noinline)) int mutex_lock_wait(struct weir_mutex *m, weir_time deadline,
-                                                     struct weir__fiber *me, struct weir__loop *g)
+static __attribute__((noinline)) int mutex_lock_many(struct weir_mutex *m, weir_time deadline,
+                                                     struct weir__fiber *me)
 {
+    struct weir__loop *g = weir__guard(&m->lock);
     struct weir__waiter w;
-    bool served;
-    int r;
+    bool served = false;
+    int r = mutex_lock_now(m, me);
 
-    weir__waiter_init(&w, me, NULL);
-    r = sync_stand(m->waiters, &w, deadline, "mutex_lock", g, &m->lock, &served);
+    if (r == -EAGAIN && deadline != 0) {
+        weir__waiter_init(&w, me, NULL);
+        r = sync_stand_many(m->waiters, &w, deadline, "mutex_lock", g, &m->lock, &served);
+    }
     if (!served)
         weir__unguard(g, &m->lock);
     return r;
@@ -199,7 +231,7 @@ static __attribute__((noinline)) int mutex_lock_wait(struct weir_mutex *m, weir_
 int weir_mutex_lock(struct weir_mutex *m, weir_time deadline)
 {
     struct weir__fiber *me = weir__self();
-    struct weir__loop *g;
+    struct weir__waiter w;
     int r;
 
     if (!m || weir__deadline_check(deadline) < 0)
@@ -207,31 +239,43 @@ int weir_mutex_lock(struct weir_mutex *m, weir_time deadline)
     if (!me)
         return WEIR_ENOFIBER;
     weir__charge(me->loop);
-    g = weir__guard(&m->lock);
+    if (WEIR__UNLIKELY(me->loop->many))
+        return mutex_lock_many(m, deadline, me);
     r = mutex_lock_now(m, me);
-    if (WEIR__UNLIKELY(r == -EAGAIN && deadline != 0))
-        return mutex_lock_wait(m, deadline, me, g);
+    if (WEIR__LIKELY(r != -EAGAIN || deadline == 0))
+        return r;
+    weir__waiter_init(&w, me, NULL);
+    return sync_stand(m->waiters, &w, deadline, "mutex_lock");
+}
+
+static inline __attribute__((always_inline)) int mutex_unlock_now(struct weir_mutex *m,
+                                                                  struct weir__fiber *me)
+{
+    struct weir__waiter *w;
+
+    if (!me || m->owner != me)
+        return -EPERM;
+    w = sync_waited_for(m->waiters) ? weir__wake_first(weir__list_of(m->waiters), 0) : NULL;
+    m->owner = w ? w->fiber : NULL;
+    return 0;
+}
+
+static __attribute__((noinline)) int mutex_unlock_many(struct weir_mutex *m)
+{
+    struct weir__loop *g = weir__guard(&m->lock);
+    int r = mutex_unlock_now(m, weir__self());
+
     weir__unguard(g, &m->lock);
     return r;
 }
 
 int weir_mutex_unlock(struct weir_mutex *m)
 {
-    struct weir__fiber *me = weir__self();
-    struct weir__waiter *w;
-    struct weir__loop *g;
-    bool mine;
+    struct weir__loop *l = weir__solo_here;
 
     if (!m)
         return -EINVAL;
-    g = weir__guard(&m->lock);
-    mine = me && m->owner == me;
-    if (WEIR__LIKELY(mine)) {
-        w = sync_waited_for(m->waiters) ? weir__wake_first(weir__list_of(m->waiters), 0) : NULL;
-        m->owner = w ? w->fiber : NULL;
-    }
-    weir__unguard(g, &m->lock);
-    return mine ? 0 : -EPERM;
+    return WEIR__LIKELY(l) ? mutex_unlock_now(m, l->current) : mutex_unlock_many(m);
 }
 
 /* --- event ------------------------------------------------------------- */
@@ -269,38 +313,26 @@ void weir_event_clear(struct weir_event *e)
     weir__unguard(g, &e->lock);
 }
 
-static __attribute__((noinline)) int event_wait_parked(struct weir_event *e, weir_time deadline,
-                                                       struct weir__loop *g)
-{
-    struct weir__waiter w;
-    bool served;
-    int r;
-
-    weir__waiter_init(&w, weir__self(), NULL);
-    if (!w.fiber) {
-        weir__unguard(g, &e->lock);
-        return WEIR_ENOFIBER;
-    }
-    r = sync_stand(e->waiters, &w, deadline, "event_wait", g, &e->lock, &served);
-    if (!served)
-        weir__unguard(g, &e->lock);
-    return r;
-}
-
 int weir_event_wait(struct weir_event *e, weir_time deadline)
 {
+    struct weir__waiter w;
     struct weir__loop *g;
-    bool set;
+    bool served = false;
+    int r;
 
     if (!e || weir__deadline_check(deadline) < 0)
         return -EINVAL;
     if (weir__outside())
         return weir__outside_event_wait(e, deadline);
-    sync_charge();
+    sync_charge(weir__loop_get());
     g = weir__guard(&e->lock);
-    set = e->set;
-    if (!set && deadline != 0)
-        return event_wait_parked(e, deadline, g);
-    weir__unguard(g, &e->lock);
-    return set ? 0 : -EAGAIN;
+    r = e->set ? 0 : -EAGAIN;
+    if (r < 0 && deadline != 0) {
+        weir__waiter_init(&w, NULL, NULL);
+        r = g ? sync_stand_many(e->waiters, &w, deadline, "event_wait", g, &e->lock, &served)
+              : sync_stand(e->waiters, &w, deadline, "event_wait");
+    }
+    if (!served)
+        weir__unguard(g, &e->lock);
+    return r;
 }
