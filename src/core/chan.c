@@ -139,22 +139,26 @@ void weir__chan_end(weir_chan *ch)
  * Wakes the first waiter.  Its time is booked here, for once it is off the
  * list it never looks at the channel again, which may be gone when it runs.
  */
-static struct weir__waiter *chan_wake(weir_chan *ch, struct weir__list *list, int result,
-                                      weir_span *blocked)
+static __attribute__((noinline, cold)) void chan_woke_many(weir_chan *ch, struct weir__waiter *w,
+                                                           weir_span *blocked)
+{
+    weir_span stood = weir_now() - (weir_time)w->size; /* its fiber may not be looked at */
+
+    *blocked += stood > 0 ? stood : 0; /* two loops, two ideas of now */
+    ch->standing--;
+}
+
+static inline struct weir__waiter *chan_wake(weir_chan *ch, struct weir__list *list, int result,
+                                             weir_span *blocked)
 {
     struct weir__waiter *w = weir__wake_first(list, result);
 
     if (WEIR__UNLIKELY(!w))
         return NULL;
-    if (WEIR__UNLIKELY(
-            w->fiber->loop->many)) { /* its fiber may not be looked at: it stood so long */
-        weir_span stood = weir_now() - (weir_time)w->size;
-
-        *blocked += stood > 0 ? stood : 0; /* two loops, two ideas of now */
-        ch->standing--;
-    } else {
+    if (WEIR__UNLIKELY(ch->standing))
+        chan_woke_many(ch, w, blocked);
+    else
         *blocked += w->fiber->loop->now - w->fiber->since;
-    }
     return w;
 }
 
@@ -385,10 +389,11 @@ int weir_chan_send(weir_chan *ch, const void *item, size_t size, weir_time deadl
 {
     struct weir__loop *l = weir__solo_here;
 
-    /* The loop first: another thread must not even look. */
-    if (WEIR__LIKELY(l && ch && item && size == ch->open_size &&
-                     ch->length < ch->capacity && weir__list_empty(&ch->receivers) &&
-                     weir__deadline_check(deadline) == 0 && --l->budget)) {
+    if (WEIR__UNLIKELY(!l)) /* first: another thread must not even look */
+        return chan_send_slow(ch, item, size, deadline);
+    if (WEIR__LIKELY(ch && item && size == ch->open_size && ch->length < ch->capacity &&
+                     weir__list_empty(&ch->receivers) && weir__deadline_check(deadline) == 0 &&
+                     --l->budget)) {
         chan_push(ch, item);
         return 1;
     }
@@ -416,7 +421,9 @@ int weir_chan_recv(weir_chan *ch, void *item, size_t size, weir_time deadline)
 {
     struct weir__loop *l = weir__solo_here;
 
-    if (WEIR__LIKELY(l && ch && item && size == ch->size && ch->length &&
+    if (WEIR__UNLIKELY(!l))
+        return chan_recv_slow(ch, item, size, deadline);
+    if (WEIR__LIKELY(ch && item && size == ch->size && ch->length &&
                      weir__list_empty(&ch->senders) && weir__deadline_check(deadline) == 0 &&
                      --l->budget)) {
         chan_copy(item, chan_head_take(ch), size);

@@ -74,6 +74,8 @@ static struct weir__fiber *fiber_record(const struct weir__slab *slab, size_t i)
     return (void *)(slab->base + (i + 1) * slab->size - shift - record);
 }
 
+static void fiber_told(struct weir__letter *letter);
+
 static struct weir__fiber *fiber_carve(struct weir__loop *l, struct weir__slab *slab, int class)
 {
     struct weir__fiber *f = fiber_record(slab, slab->used);
@@ -82,6 +84,7 @@ static struct weir__fiber *fiber_carve(struct weir__loop *l, struct weir__slab *
     f->stack_size = (size_t)((char *)f - f->stack);
     f->class = (uint8_t) class;
     f->loop = l;
+    f->letter = (struct weir__letter){.fn = fiber_told, .counted = true};
     f->tsan = WEIR__TSAN_NEW();
     f->valgrind = WEIR__VG_REGISTER(f->stack, (char *)f);
     return f;
@@ -173,8 +176,6 @@ static void fiber_name(struct weir__fiber *f, const char *name)
     f->name[n] = '\0';
 }
 
-static void fiber_told(struct weir__letter *letter);
-
 static void fiber_prepare(struct weir__fiber *f, weir_scope *s, int (*fn)(void *), void *arg)
 {
     f->node = &s->node;
@@ -187,9 +188,6 @@ static void fiber_prepare(struct weir__fiber *f, weir_scope *s, int (*fn)(void *
     f->timer = (struct weir__timer){.fire = fiber_timeout};
     f->name[0] = '\0';
     f->waits = NULL;
-    f->awaiting = false;
-    f->claim = 0;
-    f->letter = (struct weir__letter){.fn = fiber_told, .counted = true};
     f->asan = NULL;
     memset(f->slots, 0, sizeof f->slots);
     WEIR__ASAN_CLEAR(f->stack, f->stack_size);
