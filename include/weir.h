@@ -6,12 +6,14 @@
 
 #include <weir/base.h>
 #include <weir/run.h>
+#include <weir/loop.h>
 #include <weir/scope.h>
 #include <weir/join.h>
 #include <weir/chan.h>
 #include <weir/sync.h>
 #include <weir/oneshot.h>
 #include <weir/watch.h>
+#include <weir/door.h>
 #include <weir/io.h>
 #include <weir/net.h>
 #include <weir/dns.h>
@@ -41,12 +43,14 @@
 /* The code of a handle that a failed constructor gave, 0 for a sound one; -EINVAL for NULL. */
 #ifndef __cplusplus
 #define weir_error(handle)                                                                         \
-    _Generic((handle), weir_scope *                                                                \
+    _Generic((handle), weir_loop *                                                                 \
+             : weir_loop_error, weir_scope *                                                       \
              : weir_scope_error, weir_chan *                                                       \
              : weir_chan_error, weir_promise *                                                     \
              : weir_promise_error, weir_future *                                                   \
              : weir_future_error, weir_watch *                                                     \
-             : weir_watch_error, weir_policy *                                                     \
+             : weir_watch_error, weir_door *                                                       \
+             : weir_door_error, weir_policy *                                                      \
              : weir_policy_error, weir_flights *                                                   \
              : weir_flights_error, weir_stream *                                                   \
              : weir_stream_error, weir_broadcast *                                                 \

@@ -15,7 +15,7 @@ WEIR_BEGIN
 enum weir_log_level { WEIR_LOG_ERROR = 1, WEIR_LOG_WARN, WEIR_LOG_INFO };
 
 struct weir_config {
-    uint32_t loops;           /* 0 and 1: one loop.  More is -ENOTSUP in this version */
+    uint32_t loops;           /* threads with a loop each, 0 .. 256; 0: one (loop.h) */
     uint32_t stack;           /* bytes a fiber's stack reserves, 16 KiB .. 64 MiB; 0: 64 KiB */
     uint32_t offload_threads; /* 0: 4 */
     uint32_t offload_queue;   /* jobs that may wait for a thread; 0: 1024 */
@@ -32,14 +32,15 @@ struct weir_config {
  * Runs `fn` as the first fiber and returns its result once every fiber has
  * ended.  NULL is the default configuration.  -EBUSY inside a running weir;
  * -EINVAL; -ENOMEM.  The library prints nothing and installs no handler unless
- * asked to.
+ * asked to.  With several loops `alloc` and `log` are called on all their threads.
  */
 WEIR_API int weir_run(const struct weir_config *config, int (*fn)(void *), void *arg);
 
 /*
  * The same on a virtual clock: time jumps to the next timer when nothing can
  * run, and `seed` decides the order in which ready fibers run.  A seed replays
- * its run exactly, as far as the program itself does no real I/O.
+ * its run exactly, as far as the program itself does no real I/O.  -ENOTSUP for
+ * more than one loop.
  */
 WEIR_API int weir_sim_run(uint64_t seed, const struct weir_config *config, int (*fn)(void *),
                           void *arg);

@@ -20,7 +20,7 @@ struct weir_sem {
     uint64_t permits, limit, owed;
     void *waiters[2];
     int closed;
-    uint32_t overtake;
+    uint32_t overtake, lock, reserved;
 };
 
 struct weir_sem_opts {
@@ -99,6 +99,7 @@ WEIR_API int weir_permit_forget(struct weir_permit *p);
 struct weir_mutex {
     void *owner;
     void *waiters[2];
+    uint32_t lock, reserved;
 };
 
 WEIR_API void weir_mutex_init(struct weir_mutex *m);
@@ -111,7 +112,7 @@ WEIR_API int weir_mutex_unlock(struct weir_mutex *m);
 
 /* A level: set stays set until cleared. */
 struct weir_event {
-    uint64_t set;
+    uint32_t set, lock;
     void *waiters[2];
 };
 

@@ -10,6 +10,8 @@
 
 #include <string.h>
 
+#include "core/door.h"
+
 static struct weir_chan chan_poisons[] = {{.poison = -EINVAL}, {.poison = -ENOMEM}};
 
 static weir_chan *chan_poison(int code)
@@ -34,7 +36,7 @@ static int chan_check(const struct weir_type *t, const struct weir_chan_opts *o)
 }
 
 /* An allocator aligns for plain types only; `drop` may count on the alignment of its item. */
-static size_t chan_ring_bytes(const weir_chan *ch)
+size_t weir__chan_ring_bytes(const weir_chan *ch)
 {
     return ch->capacity * ch->size + (ch->type.align > 16 ? ch->type.align : 0);
 }
@@ -45,7 +47,7 @@ static int chan_ring_make(weir_chan *ch)
 
     if (!ch->capacity)
         return 0;
-    ch->memory = weir__alloc(chan_ring_bytes(ch));
+    ch->memory = weir__alloc(weir__chan_ring_bytes(ch));
     if (!ch->memory)
         return -ENOMEM;
     at = ((uintptr_t)ch->memory + align - 1) & ~(align - 1);
@@ -121,13 +123,13 @@ static void chan_drop_head(weir_chan *ch)
     ch->stats.dropped++;
 }
 
-static void chan_drop_all(weir_chan *ch)
+void weir__chan_drop_all(weir_chan *ch)
 {
     while (ch->length)
         chan_drop_head(ch);
 }
 
-static void chan_end(weir_chan *ch)
+void weir__chan_end(weir_chan *ch)
 {
     ch->closed = true;
     ch->open_size = 0;
@@ -137,38 +139,58 @@ static void chan_end(weir_chan *ch)
  * Wakes the first waiter.  Its time is booked here, for once it is off the
  * list it never looks at the channel again, which may be gone when it runs.
  */
-static struct weir__waiter *chan_wake(struct weir__list *list, int result, weir_span *blocked)
+static __attribute__((noinline, cold)) void chan_woke_many(weir_chan *ch, struct weir__waiter *w,
+                                                           weir_span *blocked)
+{
+    weir_span stood = weir_now() - (weir_time)w->size; /* its fiber may not be looked at */
+
+    *blocked += stood > 0 ? stood : 0; /* two loops, two ideas of now */
+    ch->standing--;
+}
+
+static inline struct weir__waiter *chan_wake(weir_chan *ch, struct weir__list *list, int result,
+                                             weir_span *blocked)
 {
     struct weir__waiter *w = weir__wake_first(list, result);
 
-    if (w)
+    if (WEIR__UNLIKELY(!w))
+        return NULL;
+    if (WEIR__UNLIKELY(ch->standing))
+        chan_woke_many(ch, w, blocked);
+    else
         *blocked += w->fiber->loop->now - w->fiber->since;
     return w;
 }
 
-static void chan_wake_all(weir_chan *ch, int senders, int receivers)
+void weir__chan_wake_all(weir_chan *ch, int senders, int receivers)
 {
-    while (chan_wake(&ch->senders, senders, &ch->stats.blocked_send))
+    while (chan_wake(ch, &ch->senders, senders, &ch->stats.blocked_send))
         ;
-    while (chan_wake(&ch->receivers, receivers, &ch->stats.blocked_recv))
+    while (chan_wake(ch, &ch->receivers, receivers, &ch->stats.blocked_recv))
         ;
 }
 
-void weir_chan_free(weir_chan **chp)
-{
-    weir_chan *ch = chp ? *chp : NULL;
+/* --- many loops -------------------------------------------------------- */
 
-    if (!ch)
-        return;
-    *chp = NULL;
-    if (ch->poison)
-        return;
-    chan_end(ch);
-    ch->shut = true;
-    chan_wake_all(ch, WEIR_ECLOSED, WEIR_ECLOSED);
-    chan_drop_all(ch);
-    weir__free(ch->memory, chan_ring_bytes(ch));
-    weir__free(ch, sizeof *ch);
+static bool chan_other_waits(const struct weir__list *list, const struct weir__fiber *me)
+{
+    for (const struct weir__list *i = list->next; i != list; i = i->next) {
+        const struct weir__fiber *f = WEIR__ENTRY(i, struct weir__waiter, link)->fiber;
+
+        if (f != me && weir__sleeps(f))
+            return true;
+    }
+    return false;
+}
+
+bool weir__chan_ready(const weir_chan *ch, bool recv, const struct weir__fiber *me)
+{
+    if (ch->closed)
+        return true;
+    if (recv)
+        return ch->length || chan_other_waits(&ch->senders, me);
+    return ch->length < ch->capacity || ch->overflow != WEIR_BLOCK ||
+           chan_other_waits(&ch->receivers, me);
 }
 
 /* --- hand-over --------------------------------------------------------- */
@@ -180,7 +202,7 @@ static bool chan_from_sender(weir_chan *ch, void *item)
 
     if (WEIR__LIKELY(weir__list_empty(&ch->senders)))
         return false;
-    w = chan_wake(&ch->senders, 1, &ch->stats.blocked_send);
+    w = chan_wake(ch, &ch->senders, 1, &ch->stats.blocked_send);
     if (!w)
         return false;
     if (item)
@@ -197,7 +219,7 @@ static bool chan_to_receiver(weir_chan *ch, const void *item)
 
     if (WEIR__LIKELY(weir__list_empty(&ch->receivers)))
         return false;
-    w = chan_wake(&ch->receivers, 1, &ch->stats.blocked_recv);
+    w = chan_wake(ch, &ch->receivers, 1, &ch->stats.blocked_recv);
     if (!w)
         return false;
     chan_copy(w->item, item, ch->size);
@@ -218,7 +240,7 @@ static int chan_overflow(weir_chan *ch, const void *item)
         chan_push(ch, item);
         break;
     case WEIR_LATEST:
-        chan_drop_all(ch);
+        weir__chan_drop_all(ch);
         chan_push(ch, item);
         break;
     case WEIR_FAIL:
@@ -271,12 +293,6 @@ static inline int chan_args(const weir_chan *ch, const void *item, size_t size, 
     return weir__deadline_check(deadline);
 }
 
-/* One operation of the running fiber's share; false when that was the last. */
-static inline bool chan_charge(struct weir__loop *l)
-{
-    return WEIR__LIKELY(l && --l->budget);
-}
-
 /* Stands in `list` until served.  What the other side left, or why the wait ended. */
 static inline __attribute__((always_inline)) int chan_stand(struct weir__list *list, void *item,
                                                             weir_time deadline, const char *what,
@@ -292,7 +308,7 @@ static inline __attribute__((always_inline)) int chan_stand(struct weir__list *l
     began = me->loop->now;
     weir__waiter_init(&w, me, item);
     weir__list_append(list, &w.link);
-    r = weir__wait(me, deadline, what, ch);
+    r = weir__wait_solo(me, deadline, what, ch);
     if (WEIR__UNLIKELY(!weir__list_empty(&w.link))) { /* else the channel may be gone */
         weir__list_remove(&w.link);
         *blocked += me->loop->now - began;
@@ -307,15 +323,60 @@ static inline void chan_charge_slow(struct weir__loop *l)
         weir__budget_spent(l);
 }
 
+/* --- with many loops: the same under the lock --------------------------- */
+
+static int chan_stand_many(weir_chan *ch, bool recv, void *item, weir_time deadline,
+                           struct weir__loop *g)
+{
+    struct weir__fiber *me = weir__self();
+    struct weir__waiter w;
+    int r;
+
+    if (!me) {
+        weir__unguard(g, &ch->lock);
+        return WEIR_ENOFIBER;
+    }
+    weir__waiter_init(&w, me, item);
+    weir__claim_open(me);
+    weir__chan_stand(ch, recv ? &ch->receivers : &ch->senders, &w);
+    weir__unguard(g, &ch->lock);
+    r = weir__wait_many(me, deadline, recv ? "recv" : "send", ch);
+    if (me->hit != &w) /* else the channel may be gone */
+        weir__chan_leave(ch, &w);
+    return r;
+}
+
+/* On one of many loops; on a thread that has entered a door; on one that is alone with it. */
+static __attribute__((noinline)) int chan_elsewhere(weir_chan *ch, bool recv, void *item,
+                                                    weir_time deadline)
+{
+    struct weir__loop *l = weir__loop_get(), *g;
+    int r;
+
+    if (weir__outside())
+        return recv ? weir__outside_recv(ch, item, ch->size, deadline)
+                    : weir__outside_send(ch, item, ch->size, deadline);
+    g = weir__guard(&ch->lock);
+    r = recv ? chan_recv_now(ch, item) : chan_send_now(ch, item);
+
+    if (r == WEIR__CHAN_PARK && deadline != 0)
+        return chan_stand_many(ch, recv, item, deadline, g);
+    weir__unguard(g, &ch->lock);
+    chan_charge_slow(l);
+    return r == WEIR__CHAN_PARK ? -EAGAIN : r;
+}
+
 /* All but the common case.  The fast path jumps here, so a park is one call deep. */
 static __attribute__((noinline)) int chan_send_slow(weir_chan *ch, const void *item, size_t size,
                                                     weir_time deadline)
 {
-    struct weir__loop *l = weir__loop_get();
+    struct weir__loop *l = weir__solo_here;
     int r = chan_args(ch, item, size, deadline);
 
     if (WEIR__UNLIKELY(r < 0))
         return r;
+    if (WEIR__UNLIKELY(!l))
+        return chan_elsewhere(ch, false, (void *)item, deadline);
     r = chan_send_now(ch, item);
     if (r == WEIR__CHAN_PARK && deadline != 0)
         return chan_stand(&ch->senders, (void *)item, deadline, "send", ch,
@@ -326,9 +387,13 @@ static __attribute__((noinline)) int chan_send_slow(weir_chan *ch, const void *i
 
 int weir_chan_send(weir_chan *ch, const void *item, size_t size, weir_time deadline)
 {
+    struct weir__loop *l = weir__solo_here;
+
+    if (WEIR__UNLIKELY(!l)) /* first: another thread must not even look */
+        return chan_send_slow(ch, item, size, deadline);
     if (WEIR__LIKELY(ch && item && size == ch->open_size && ch->length < ch->capacity &&
                      weir__list_empty(&ch->receivers) && weir__deadline_check(deadline) == 0 &&
-                     chan_charge(weir__loop_get()))) {
+                     --l->budget)) {
         chan_push(ch, item);
         return 1;
     }
@@ -338,11 +403,13 @@ int weir_chan_send(weir_chan *ch, const void *item, size_t size, weir_time deadl
 static __attribute__((noinline)) int chan_recv_slow(weir_chan *ch, void *item, size_t size,
                                                     weir_time deadline)
 {
-    struct weir__loop *l = weir__loop_get();
+    struct weir__loop *l = weir__solo_here;
     int r = chan_args(ch, item, size, deadline);
 
     if (WEIR__UNLIKELY(r < 0))
         return r;
+    if (WEIR__UNLIKELY(!l))
+        return chan_elsewhere(ch, true, item, deadline);
     r = chan_recv_now(ch, item);
     if (r == WEIR__CHAN_PARK && deadline != 0)
         return chan_stand(&ch->receivers, item, deadline, "recv", ch, &ch->stats.blocked_recv);
@@ -352,9 +419,13 @@ static __attribute__((noinline)) int chan_recv_slow(weir_chan *ch, void *item, s
 
 int weir_chan_recv(weir_chan *ch, void *item, size_t size, weir_time deadline)
 {
+    struct weir__loop *l = weir__solo_here;
+
+    if (WEIR__UNLIKELY(!l))
+        return chan_recv_slow(ch, item, size, deadline);
     if (WEIR__LIKELY(ch && item && size == ch->size && ch->length &&
                      weir__list_empty(&ch->senders) && weir__deadline_check(deadline) == 0 &&
-                     chan_charge(weir__loop_get()))) {
+                     --l->budget)) {
         chan_copy(item, chan_head_take(ch), size);
         ch->stats.received++;
         return 1;
@@ -423,9 +494,13 @@ ssize_t weir_chan_send_n(weir_chan *ch, const void *items, size_t size, size_t n
 
     if (!done)
         return -EINVAL;
+    if (weir__outside())
+        return weir__outside_send_n(ch, items, size, n, done, deadline);
     while (k < n && (r = weir_chan_send(ch, p + k * size, size, deadline)) > 0) {
+        struct weir__loop *g = weir__guard(&ch->lock);
         size_t run = ++k < n ? chan_push_run(ch, p + k * size, n - k) : 0;
 
+        weir__unguard(g, &ch->lock);
         k += run;
         chan_charge_run(run);
     }
@@ -452,6 +527,7 @@ static size_t chan_take_all(weir_chan *ch, char *items, size_t max)
 ssize_t weir_chan_recv_n(weir_chan *ch, void *items, size_t size, size_t max, size_t *done,
                          weir_time deadline)
 {
+    struct weir__loop *g;
     int r;
 
     if (!done)
@@ -460,7 +536,11 @@ ssize_t weir_chan_recv_n(weir_chan *ch, void *items, size_t size, size_t max, si
     r = max ? chan_args(ch, items, size, deadline) : -EINVAL;
     if (r < 0)
         return r;
+    if (weir__outside())
+        return weir__outside_recv_n(ch, items, size, max, done, deadline);
+    g = weir__guard(&ch->lock);
     *done = chan_take_all(ch, items, max);
+    weir__unguard(g, &ch->lock);
     if (*done) {
         chan_charge_run(*done); /* last: the channel may be gone when this returns */
         return (ssize_t)*done;
@@ -472,112 +552,18 @@ ssize_t weir_chan_recv_n(weir_chan *ch, void *items, size_t size, size_t max, si
 
 int weir__chan_send_now(weir_chan *ch, const void *item)
 {
-    return chan_send_now(ch, item);
+    struct weir__loop *g = weir__guard(&ch->lock);
+    int r = chan_send_now(ch, item);
+
+    weir__unguard(g, &ch->lock);
+    return r;
 }
 
 int weir__chan_recv_now(weir_chan *ch, void *item)
 {
-    return chan_recv_now(ch, item);
-}
+    struct weir__loop *g = weir__guard(&ch->lock);
+    int r = chan_recv_now(ch, item);
 
-/* --- closing ----------------------------------------------------------- */
-
-int weir_chan_close(weir_chan *ch, int why)
-{
-    if (!ch || why > 0)
-        return -EINVAL;
-    if (ch->poison)
-        return ch->poison;
-    if (ch->closed)
-        return WEIR_ECLOSED;
-    chan_end(ch);
-    ch->why = why;
-    chan_wake_all(ch, why < 0 ? why : WEIR_ECLOSED, why);
-    return 0;
-}
-
-int weir_chan_shut(weir_chan *ch)
-{
-    if (!ch)
-        return -EINVAL;
-    if (ch->poison)
-        return ch->poison;
-    chan_end(ch);
-    ch->shut = true;
-    chan_drop_all(ch);
-    chan_wake_all(ch, -EPIPE, ch->why);
-    return 0;
-}
-
-int weir_chan_producer_add(weir_chan *ch)
-{
-    if (!ch)
-        return -EINVAL;
-    if (ch->poison || ch->closed)
-        return ch->poison ? ch->poison : WEIR_ECLOSED;
-    ch->producers++;
-    return 0;
-}
-
-int weir_chan_producer_done(weir_chan *ch, int result)
-{
-    if (!ch)
-        return -EINVAL;
-    if (ch->poison || !ch->producers)
-        return ch->poison ? ch->poison : -EINVAL;
-    if (result < 0 && !ch->verdict)
-        ch->verdict = result;
-    if (--ch->producers == 0 && !ch->closed)
-        return weir_chan_close(ch, ch->verdict);
-    return 0;
-}
-
-void weir__chan_feeds(weir_chan *ch)
-{
-    ch->producers++;
-}
-
-void weir__chan_fed(weir_chan *ch, int result)
-{
-    (void)weir_chan_producer_done(ch, result);
-}
-
-void weir__chan_drains(weir_chan *ch)
-{
-    ch->consumers++;
-}
-
-void weir__chan_drained(weir_chan *ch)
-{
-    if (!ch->poison && --ch->consumers == 0)
-        (void)weir_chan_shut(ch);
-}
-
-/* --- asking ------------------------------------------------------------ */
-
-size_t weir_chan_length(const weir_chan *ch)
-{
-    return ch ? ch->length : 0;
-}
-
-int weir_chan_error(const weir_chan *ch)
-{
-    return ch ? ch->poison : -EINVAL;
-}
-
-struct weir_type weir_chan_type(const weir_chan *ch)
-{
-    return ch ? ch->type : (struct weir_type){0};
-}
-
-int weir_chan_stats(const weir_chan *ch, struct weir_chan_stats *out)
-{
-    if (!ch || !out)
-        return -EINVAL;
-    if (ch->poison)
-        return ch->poison;
-    *out = ch->stats;
-    out->length = ch->length;
-    out->sent = ch->stats.received + ch->stats.dropped + ch->length;
-    return 0;
+    weir__unguard(g, &ch->lock);
+    return r;
 }

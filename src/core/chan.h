@@ -18,7 +18,10 @@ struct weir_chan {
     struct weir_type type;
     enum weir_overflow overflow;
     bool closed, shut;
-    int why; /* close reason */
+    int why;           /* close reason */
+    uint32_t lock;     /* of many loops */
+    uint32_t standing; /* waiters that will come back to the lock; many loops */
+    bool freed;        /* the last of them frees it */
     uint32_t producers, consumers;
     int verdict; /* first negative result of a producer */
     struct weir_chan_stats stats;
@@ -26,6 +29,22 @@ struct weir_chan {
 };
 
 enum { WEIR__CHAN_PARK = INT_MIN }; /* not an errno: any of those may be a close reason */
+
+/*
+ * With many loops: whether a try would do something, for a fiber that stands
+ * here itself; asks the other waiters but takes nothing.  Under the lock.
+ */
+bool weir__chan_ready(const weir_chan *ch, bool recv, const struct weir__fiber *me);
+
+/* No more sends. */
+void weir__chan_end(weir_chan *ch);
+void weir__chan_wake_all(weir_chan *ch, int senders, int receivers);
+void weir__chan_drop_all(weir_chan *ch);
+size_t weir__chan_ring_bytes(const weir_chan *ch);
+
+/* A waiter stands in a list of the channel; and has come back from it.  Under the lock / not. */
+void weir__chan_stand(weir_chan *ch, struct weir__list *list, struct weir__waiter *w);
+void weir__chan_leave(weir_chan *ch, struct weir__waiter *w);
 
 /* One try, no charge: 1 done, WEIR__CHAN_PARK, or what weir_send and weir_recv give. */
 int weir__chan_send_now(weir_chan *ch, const void *item);

@@ -24,6 +24,15 @@
 
 struct weir__loop;
 struct weir__fiber;
+struct weir__group;
+struct weir__far;
+
+/* What comes to a loop from elsewhere; it belongs to the loop until `fn` runs. */
+struct weir__letter {
+    struct weir__letter *next;
+    void (*fn)(struct weir__letter *l); /* runs on the loop's stack */
+    bool counted;                       /* between loops: until it is read nothing is still */
+};
 
 /* --- timers ------------------------------------------------------------ */
 
@@ -65,7 +74,13 @@ int weir__node_deadline(struct weir__node *n, weir_time deadline);
 
 /* --- fibers ------------------------------------------------------------ */
 
-enum weir__fiber_state { WEIR__READY, WEIR__RUNNING, WEIR__PARKED, WEIR__DONE };
+/*
+ * On a loop that is alone and its own master a fiber parks as PARKED, and waking
+ * it is a store and a push.  Where a wake has more to do (a host has to be told,
+ * another thread may be waking it too) it parks as AWAITED, and weir__wake goes
+ * round by weir__wake_awaited.
+ */
+enum weir__fiber_state { WEIR__READY, WEIR__RUNNING, WEIR__PARKED, WEIR__AWAITED, WEIR__DONE };
 /* NEST: a struct weir__nest */
 enum { WEIR__SLOT_TRY, WEIR__SLOT_JOB, WEIR__SLOT_NEST, WEIR__SLOT_USER, WEIR__SLOTS };
 
@@ -86,6 +101,7 @@ struct weir__fiber {
     uint8_t state;
     bool shielded; /* the present park cannot be cancelled */
     uint8_t class;
+    bool awaiting; /* it has opened its claim and not parked yet */
     int wake;
     struct weir__waiter *hit; /* the waiter that woke it, if one did */
 
@@ -105,6 +121,8 @@ struct weir__fiber {
     size_t stack_size;
     void *tsan, *asan;
     unsigned valgrind;
+    uint32_t claim;             /* many loops: 1 while it may be woken, and one can; atomic */
+    struct weir__letter letter; /* the one who did, on another loop, tells it by this */
 };
 
 struct weir__heap_slot {
@@ -130,6 +148,9 @@ struct weir__loop {
     size_t live;           /* fibers that have not ended */
     uint64_t rng;
     bool sim;
+    bool many;      /* one of several; never changes */
+    uint8_t parked; /* how fibers park here: WEIR__PARKED or WEIR__AWAITED; never changes */
+    bool resting;   /* hosted, and between two steps */
 
     struct weir__fiber root; /* the loop's own stack, never parked in a list */
     struct weir__call call;
@@ -141,6 +162,15 @@ struct weir__loop {
     struct weir__fiber *free[WEIR__CLASSES];
     struct weir__slab *slabs, *open[WEIR__CLASSES]; /* all; the one with room left */
     weir_scope *top;
+    struct weir__list doors; /* open to other threads */
+
+    struct weir__group *group; /* of many */
+    uint32_t index;
+    uint32_t holding; /* locks of objects; what is woken meanwhile waits for their end */
+    struct weir__fiber *woken, **woken_tail;
+    bool still;    /* asleep with nothing of its own to wake it */
+    bool stopping; /* of a helper: no more fibers will come */
+    uint32_t load; /* fibers that others have sent here; atomic */
 
     struct weir__poller *poller;   /* NULL until a descriptor is waited on */
     struct weir__inbox *inbox;     /* NULL until another thread may knock */
@@ -148,10 +178,19 @@ struct weir__loop {
     struct weir__watchdog *watchdog;
     void *signal_stack; /* of the overflow handler; NULL if none */
     struct weir_config config;
-    uint64_t turns; /* read by the watchdog's thread */
+    struct weir_alloc alloc_before; /* of this thread, when the loop came up */
+    uint64_t turns;                 /* read by the watchdog's thread */
+};
+
+/* The first fiber of a loop. */
+struct weir__main {
+    int (*fn)(void *);
+    void *arg;
+    int result;
 };
 
 extern WEIR_API __thread struct weir__loop *weir__loop_here;
+extern __thread struct weir__loop *weir__solo_here; /* the same if it is alone, else NULL */
 
 static inline struct weir__loop *weir__loop_get(void)
 {
@@ -172,9 +211,32 @@ static inline struct weir__fiber *weir__self(void)
     return WEIR__LIKELY(l && l->current != &l->root) ? l->current : NULL;
 }
 
+/*
+ * Other loops may ask for the state of a fiber of many loops: it is never
+ * PARKED, so they go round by the claim.
+ */
+static inline void weir__state_set(struct weir__fiber *f, uint8_t state)
+{
+    __atomic_store_n(&f->state, state, __ATOMIC_RELAXED);
+}
+
 int weir__loop_run(const struct weir_config *config, bool sim, uint64_t seed, int (*fn)(void *),
                    void *arg);
+int weir__loop_configure(struct weir_config *c, const struct weir_config *given);
+/* Makes it this thread's loop, with a scope to start fibers in; on failure nothing is left. */
+int weir__loop_up(struct weir__loop *l, bool sim, uint64_t seed);
+int weir__loop_main(struct weir__loop *l, struct weir__main *m);
+/* Runs until no fiber is left. */
+void weir__loop_drive(struct weir__loop *l);
+/* One turn that never blocks; fibers may be ready after it. */
+void weir__loop_pass(struct weir__loop *l);
+int weir__loop_result(const struct weir__loop *l, const struct weir__main *m);
+void weir__loop_down(struct weir__loop *l);
+void weir__loop_idles(struct weir__loop *l, bool idle);
 void weir__loop_deadlock(struct weir__loop *l);
+/* All loops are still: the node to cancel, and whose it is. */
+struct weir__node *weir__group_deadlock(struct weir__loop *const *loops, uint32_t n,
+                                        struct weir__loop **owner);
 void weir__log(struct weir__loop *l, int level, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
@@ -213,7 +275,7 @@ weir__switch_to(struct weir__loop *l, struct weir__fiber *me, struct weir__fiber
     WEIR__ASAN_LEAVE(&me->asan, to->stack, to->stack_size);
     weir__switch(&me->sp, to->sp);
     WEIR__ASAN_ENTER(me->asan, NULL, NULL);
-    me->state = WEIR__RUNNING;
+    weir__state_set(me, WEIR__RUNNING);
 }
 
 /* Gives the thread away.  The caller is already on whatever will wake it. */
@@ -227,14 +289,26 @@ static inline __attribute__((always_inline)) void weir__park(struct weir__loop *
     if (WEIR__LIKELY(to != me))
         weir__switch_to(l, me, to);
     else
-        me->state = WEIR__RUNNING;
+        weir__state_set(me, WEIR__RUNNING);
 }
 
-/* True if the fiber was parked and is ready now because of this call. */
+bool weir__wake_awaited(struct weir__fiber *f, int result, struct weir__waiter *hit);
+bool weir__sleeps_awaited(const struct weir__fiber *f);
+
+/* Whether the fiber sleeps and somebody may still wake it. */
+static inline bool weir__sleeps(const struct weir__fiber *f)
+{
+    return __atomic_load_n(&f->state, __ATOMIC_RELAXED) == WEIR__PARKED || weir__sleeps_awaited(f);
+}
+
+/*
+ * True if the fiber was parked and is ready now because of this call.  With
+ * many loops: because this call won the claim; it runs when it is told.
+ */
 static inline bool weir__wake(struct weir__fiber *f, int result, struct weir__waiter *hit)
 {
-    if (f->state != WEIR__PARKED)
-        return false;
+    if (WEIR__UNLIKELY(__atomic_load_n(&f->state, __ATOMIC_RELAXED) != WEIR__PARKED))
+        return weir__wake_awaited(f, result, hit);
     f->state = WEIR__READY;
     f->wake = result;
     f->hit = hit;
@@ -245,12 +319,50 @@ static inline bool weir__wake(struct weir__fiber *f, int result, struct weir__wa
 /* What a wait has to see to when it is not simply for ever: 0, or why it must not park. */
 int weir__wait_begin(struct weir__fiber *me, weir_time deadline);
 
-static inline __attribute__((always_inline)) int weir__wait_parked(struct weir__fiber *me,
-                                                                   const char *what, const void *on)
+/*
+ * Many loops.  A fiber opens its claim before it shows a waiter to anybody;
+ * whoever takes the claim, and nobody else, decides how the wait ends.  One
+ * that has to give up takes its own, or else has been woken and parks for the
+ * letter.  weir__wait opens it where the caller has not.
+ */
+void weir__claim_open(struct weir__fiber *me);
+static inline bool weir__claim_take(struct weir__fiber *f)
+{
+    return __atomic_exchange_n(&f->claim, 0, __ATOMIC_ACQ_REL) == 1;
+}
+int weir__wait_many(struct weir__fiber *me, weir_time deadline, const char *what, const void *on);
+int weir__wait_parked_many(struct weir__fiber *me, const char *what, const void *on);
+
+/*
+ * The lock of an object: nothing with one loop (NULL), and from the first
+ * operation on with many.  Wakes between the two are told after the second.
+ */
+void weir__guard_take(struct weir__loop *l, uint32_t *lock);
+void weir__guard_give(struct weir__loop *l, uint32_t *lock);
+
+static inline struct weir__loop *weir__guard(uint32_t *lock)
+{
+    struct weir__loop *l = weir__loop_get();
+
+    if (WEIR__LIKELY(!l || !l->many))
+        return NULL;
+    weir__guard_take(l, lock);
+    return l;
+}
+
+static inline void weir__unguard(struct weir__loop *guard, uint32_t *lock)
+{
+    if (WEIR__UNLIKELY(guard))
+        weir__guard_give(guard, lock);
+}
+
+/* On a loop that is alone. */
+static inline __attribute__((always_inline)) int
+weir__wait_parked_solo(struct weir__fiber *me, const char *what, const void *on)
 {
     struct weir__loop *l = me->loop;
 
-    me->state = WEIR__PARKED;
+    me->state = l->parked;
     me->hit = NULL;
     me->waits = what;
     me->waits_on = on;
@@ -268,7 +380,7 @@ static inline __attribute__((always_inline)) int weir__wait_parked(struct weir__
  * predicted costs more than all the rest.
  */
 static inline __attribute__((always_inline)) int
-weir__wait(struct weir__fiber *me, weir_time deadline, const char *what, const void *on)
+weir__wait_solo(struct weir__fiber *me, weir_time deadline, const char *what, const void *on)
 {
     me->hit = NULL;
     if (WEIR__UNLIKELY(deadline != WEIR_NEVER || me->node->why || weir__fault.at)) {
@@ -277,10 +389,19 @@ weir__wait(struct weir__fiber *me, weir_time deadline, const char *what, const v
         if (r < 0)
             return r;
     }
-    (void)weir__wait_parked(me, what, on);
+    (void)weir__wait_parked_solo(me, what, on);
     if (WEIR__UNLIKELY(me->timer.pos))
         weir__timer_stop(&me->timer);
     return me->wake;
+}
+
+/* On any loop. */
+static inline __attribute__((always_inline)) int
+weir__wait(struct weir__fiber *me, weir_time deadline, const char *what, const void *on)
+{
+    if (WEIR__UNLIKELY(me->loop->many))
+        return weir__wait_many(me, deadline, what, on);
+    return weir__wait_solo(me, deadline, what, on);
 }
 
 /* The same, deaf to cancel and without a deadline. */
@@ -337,6 +458,8 @@ struct weir_scope {
     struct weir__node node; /* first: a scope is a node */
     int poison;             /* the code of a poisoned handle */
     struct weir__list fibers, pens;
+    struct weir__list fars; /* members that run on other loops; counted in `running` */
+    struct weir__far *far;  /* it stands for a scope of another loop; NULL for all others */
     size_t running;
     size_t promised; /* places kept for those that have been woken to take them */
     struct weir_scope_opts opts;
@@ -355,8 +478,14 @@ weir_scope *weir__scope_new(struct weir__node *parent, struct weir__fiber *owner
                             const struct weir_scope_opts *opts);
 void weir__scope_destroy(weir_scope *s);
 int weir__scope_admit(weir_scope *s, int (*fn)(void *), void *arg, const struct weir_go_opts *opts);
+/* The same on the loop `to`. */
+int weir__scope_admit_on(struct weir__loop *to, weir_scope *s, int (*fn)(void *), void *arg,
+                         const struct weir_go_opts *opts);
 void weir__scope_ended(weir_scope *s, struct weir__fiber *f, int result);
+void weir__scope_far_ended(weir_scope *s, void *arg, int result);
 void weir__scope_join(weir_scope *s, struct weir__fiber *me, const char *what);
+/* Waits for fibers and pens. */
+void weir__scope_empty(weir_scope *s, struct weir__fiber *me, const char *what);
 /* Cancels and joins what was built in the scope and owns fibers. */
 void weir__scope_pens_close(weir_scope *s, struct weir__fiber *me);
 /* Leaves whatever the fiber left open; WEIR_ELEAK if a scope was, else `result`. */
@@ -427,6 +556,10 @@ int weir__poller_poll(struct weir__loop *l, weir_time until, bool block);
 /* Waiters and watches that something outside may wake. */
 size_t weir__poller_pending(const struct weir__loop *l);
 void weir__poller_free(struct weir__loop *l);
+/* The descriptor that is readable when a hosted loop has something to do; negative errno. */
+int weir__poller_host(struct weir__loop *l);
+/* Makes it readable at the first timer, if there is one. */
+void weir__poller_alarm(struct weir__loop *l);
 /* As weir_fd_wait, for one who has just met EAGAIN: trusts the edge, saves a poll(2). */
 int weir__fd_wait_edge(int fd, int events, weir_time deadline);
 

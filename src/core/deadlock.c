@@ -7,10 +7,11 @@
  * that waits for a scope to close is not itself the cause.
  */
 #include "core/core.h"
+#include "core/group.h"
 
 static bool deadlock_parked(const struct weir__fiber *f)
 {
-    return f->state == WEIR__PARKED && !f->shielded;
+    return weir__sleeps(f) && !f->shielded;
 }
 
 /* The node that limits only narrow: a scope, or a shield that no cancel from above passes. */
@@ -35,6 +36,9 @@ static bool deadlock_stuck(const weir_scope *s)
         if (deadlock_parked(f) && n == &s->node)
             return true;
     }
+    for (const struct weir__list *i = s->fars.next; i != &s->fars; i = i->next)
+        if (weir__far_stuck(i))
+            return true;
     return false;
 }
 
@@ -49,6 +53,8 @@ static void deadlock_search(struct weir__node *n, int depth, struct deadlock_pic
     for (struct weir__list *i = n->children.next; i != &n->children; i = i->next)
         deadlock_search(WEIR__ENTRY(i, struct weir__node, sibling), depth + 1, best);
     if (n->kind != WEIR__NODE_SCOPE || n->why || depth <= best->depth)
+        return;
+    if (((weir_scope *)n)->far) /* its home is told, which tells it */
         return;
     if (deadlock_stuck((weir_scope *)n))
         *best = (struct deadlock_pick){n, depth};
@@ -77,18 +83,49 @@ static const char *deadlock_name(const struct weir__node *n)
     return s && s->opts.name ? s->opts.name : "?";
 }
 
-void weir__loop_deadlock(struct weir__loop *l)
+static struct weir__node *deadlock_owner_any(struct weir__loop *const *loops, uint32_t n,
+                                             enum weir__node_kind kind, struct weir__loop **owner)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        struct weir__node *found = deadlock_owner(&loops[i]->top->node, kind);
+
+        if (found) {
+            *owner = loops[i];
+            return found;
+        }
+    }
+    return NULL;
+}
+
+struct weir__node *weir__group_deadlock(struct weir__loop *const *loops, uint32_t count,
+                                        struct weir__loop **owner)
 {
     struct deadlock_pick best = {NULL, -1};
-    struct weir__node *n;
+    struct weir__node *n = NULL;
 
-    deadlock_search(&l->top->node, 0, &best);
-    n = best.depth > 0 ? NULL : deadlock_owner(&l->top->node, WEIR__NODE_SCOPE);
+    *owner = loops[0];
+    for (uint32_t i = 0; i < count; i++) {
+        int depth = best.depth;
+
+        deadlock_search(&loops[i]->top->node, 0, &best);
+        if (best.depth > depth)
+            *owner = loops[i];
+    }
+    if (best.depth <= 0)
+        n = deadlock_owner_any(loops, count, WEIR__NODE_SCOPE, owner);
     if (!n)
         n = best.node;
     if (!n)
-        n = deadlock_owner(&l->top->node, WEIR__NODE_SHIELD);
-    weir__log(l, WEIR_LOG_ERROR, "deadlock: nothing can wake scope %s", n ? deadlock_name(n) : "?");
+        n = deadlock_owner_any(loops, count, WEIR__NODE_SHIELD, owner);
+    weir__log(*owner, WEIR_LOG_ERROR, "deadlock: nothing can wake scope %s",
+              n ? deadlock_name(n) : "?");
     weir__check(n); /* else a close that waits for itself */
-    weir__node_cancel(n, WEIR_EDEADLOCK);
+    return n;
+}
+
+void weir__loop_deadlock(struct weir__loop *l)
+{
+    struct weir__loop *owner;
+
+    weir__node_cancel(weir__group_deadlock(&l, 1, &owner), WEIR_EDEADLOCK);
 }

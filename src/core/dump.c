@@ -27,7 +27,7 @@ static __attribute__((format(printf, 2, 3))) void dump_print(struct dump *d, con
 
 static const char *dump_state(const struct weir__fiber *f)
 {
-    static const char *const names[] = {"ready", "running", "parked", "done"};
+    static const char *const names[] = {"ready", "running", "parked", "parked", "done"};
 
     return names[f->state];
 }
@@ -38,7 +38,7 @@ static void dump_fiber(struct dump *d, const struct weir__fiber *f, int depth)
 
     dump_print(d, "%*sfiber %p %s: %s", depth * 2, "", (const void *)f, f->name[0] ? f->name : "-",
                dump_state(f));
-    if (f->state == WEIR__PARKED)
+    if (weir__sleeps(f))
         dump_print(d, " in %s %p for %lld.%03lld ms%s", f->waits, f->waits_on, us / 1000, us % 1000,
                    f->node->why ? ", cancelled" : "");
     dump_print(d, "\n");

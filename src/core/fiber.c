@@ -13,7 +13,10 @@
 #include <string.h>
 
 #include "core/core.h"
+#include "core/group.h"
+#include "core/inbox.h"
 #include "sys/clock.h"
+#include "sys/lock.h"
 #include "sys/pages.h"
 
 /* --- stacks ------------------------------------------------------------ */
@@ -71,6 +74,8 @@ static struct weir__fiber *fiber_record(const struct weir__slab *slab, size_t i)
     return (void *)(slab->base + (i + 1) * slab->size - shift - record);
 }
 
+static void fiber_told(struct weir__letter *letter);
+
 static struct weir__fiber *fiber_carve(struct weir__loop *l, struct weir__slab *slab, int class)
 {
     struct weir__fiber *f = fiber_record(slab, slab->used);
@@ -79,6 +84,7 @@ static struct weir__fiber *fiber_carve(struct weir__loop *l, struct weir__slab *
     f->stack_size = (size_t)((char *)f - f->stack);
     f->class = (uint8_t) class;
     f->loop = l;
+    f->letter = (struct weir__letter){.fn = fiber_told, .counted = true};
     f->tsan = WEIR__TSAN_NEW();
     f->valgrind = WEIR__VG_REGISTER(f->stack, (char *)f);
     return f;
@@ -135,7 +141,7 @@ static void fiber_entry(void)
     int r;
 
     WEIR__ASAN_ENTER(NULL, NULL, NULL);
-    me->state = WEIR__RUNNING;
+    weir__state_set(me, WEIR__RUNNING);
     r = me->fn(me->arg);
     if (WEIR__UNLIKELY(me->node != &scope->node))
         r = weir__scope_unwind(me, r);
@@ -143,7 +149,7 @@ static void fiber_entry(void)
         weir__chan_fed(me->feeds, r);
     if (me->drains)
         weir__chan_drained(me->drains);
-    me->state = WEIR__DONE;
+    weir__state_set(me, WEIR__DONE);
     weir__scope_ended(scope, me, r);
     l->live--;
     me->next = l->free[me->class]; /* used again only after the switch below */
@@ -177,7 +183,7 @@ static void fiber_prepare(struct weir__fiber *f, weir_scope *s, int (*fn)(void *
     f->fn = fn;
     f->arg = arg;
     f->feeds = f->drains = NULL;
-    f->state = WEIR__READY;
+    weir__state_set(f, WEIR__READY);
     f->shielded = false;
     f->timer = (struct weir__timer){.fire = fiber_timeout};
     f->name[0] = '\0';
@@ -213,6 +219,8 @@ int weir__fiber_start(struct weir__loop *l, weir_scope *s, int (*fn)(void *), vo
     s->running++;
     l->live++;
     weir__ready_push(l, f);
+    if (WEIR__UNLIKELY(l->resting))
+        weir__inbox_ring(l);
     return 0;
 }
 
@@ -264,9 +272,133 @@ int weir__wait_shielded(struct weir__fiber *me, const char *what, const void *on
     int r;
 
     me->shielded = true;
-    r = weir__wait_parked(me, what, on);
+    r = me->loop->many ? weir__wait_parked_many(me, what, on)
+                       : weir__wait_parked_solo(me, what, on);
     me->shielded = false;
     return r;
+}
+
+/* --- many loops -------------------------------------------------------- */
+
+void weir__claim_open(struct weir__fiber *me)
+{
+    me->hit = NULL;
+    me->awaiting = true;
+    __atomic_store_n(&me->claim, 1, __ATOMIC_RELEASE);
+}
+
+int weir__wait_parked_many(struct weir__fiber *me, const char *what, const void *on)
+{
+    if (!me->awaiting)
+        weir__claim_open(me);
+    me->awaiting = false;
+    weir__state_set(me, WEIR__AWAITED);
+    me->waits = what;
+    me->waits_on = on;
+    me->since = me->loop->now;
+    weir__park(me->loop, me);
+    return me->wake;
+}
+
+int weir__wait_many(struct weir__fiber *me, weir_time deadline, const char *what, const void *on)
+{
+    if (!me->awaiting)
+        weir__claim_open(me);
+    if (deadline != WEIR_NEVER || me->node->why || weir__fault.at) {
+        int r = weir__wait_begin(me, deadline);
+
+        if (r < 0 && weir__claim_take(me)) {
+            me->awaiting = false;
+            return r;
+        }
+    }
+    (void)weir__wait_parked_many(me, what, on);
+    weir__timer_stop(&me->timer);
+    return me->wake;
+}
+
+/* On its own loop. */
+static void fiber_told(struct weir__letter *letter)
+{
+    struct weir__fiber *f = WEIR__ENTRY(letter, struct weir__fiber, letter);
+
+    weir__state_set(f, WEIR__READY);
+    weir__ready_push(f->loop, f);
+}
+
+static void fiber_tell(struct weir__loop *here, struct weir__fiber *f)
+{
+    if (f->loop == here)
+        fiber_told(&f->letter);
+    else
+        weir__group_post(f->loop, &f->letter);
+}
+
+/* The claim has been won: nothing else touches the fiber until it is told. */
+static void fiber_claimed(struct weir__fiber *f)
+{
+    struct weir__loop *here = weir__loop_get();
+
+    if (!here->holding) {
+        fiber_tell(here, f);
+        return;
+    }
+    f->next = NULL;
+    *here->woken_tail = f;
+    here->woken_tail = &f->next;
+}
+
+void weir__guard_take(struct weir__loop *l, uint32_t *lock)
+{
+    weir__lock_take(lock);
+    l->holding++;
+}
+
+void weir__guard_give(struct weir__loop *l, uint32_t *lock)
+{
+    struct weir__fiber *f = l->woken;
+
+    weir__lock_give(lock);
+    if (--l->holding || !f)
+        return;
+    l->woken = NULL;
+    l->woken_tail = &l->woken;
+    while (f) {
+        struct weir__fiber *next = f->next; /* telling it uses `next` again */
+
+        fiber_tell(l, f);
+        f = next;
+    }
+}
+
+bool weir__sleeps_awaited(const struct weir__fiber *f)
+{
+    if (f->loop->many)
+        return __atomic_load_n(&f->claim, __ATOMIC_RELAXED) != 0;
+    return f->state == WEIR__AWAITED;
+}
+
+bool weir__wake_awaited(struct weir__fiber *f, int result, struct weir__waiter *hit)
+{
+    struct weir__loop *l = f->loop;
+
+    if (l->many) {
+        if (!weir__claim_take(f))
+            return false;
+        f->wake = result;
+        f->hit = hit;
+        fiber_claimed(f);
+        return true;
+    }
+    if (f->state != WEIR__AWAITED)
+        return false;
+    weir__state_set(f, WEIR__READY);
+    f->wake = result;
+    f->hit = hit;
+    weir__ready_push(l, f);
+    if (l->resting)
+        weir__inbox_ring(l);
+    return true;
 }
 
 void weir__wake_all(struct weir__list *list, int result)
@@ -287,7 +419,7 @@ struct weir__list *weir__list_of(void *words[2])
 static inline __attribute__((always_inline)) void fiber_requeue(struct weir__loop *l,
                                                                 struct weir__fiber *me)
 {
-    me->state = WEIR__READY;
+    weir__state_set(me, WEIR__READY);
     weir__ready_push(l, me);
     weir__park(l, me);
 }
@@ -375,7 +507,7 @@ weir_time weir_now(void)
 {
     struct weir__loop *l = weir__loop_get();
 
-    return l ? l->now : weir__clock_now();
+    return l && !l->resting ? l->now : weir__clock_now();
 }
 
 weir_time weir_after(weir_span span)

@@ -2,6 +2,7 @@
  * inbox.c -- a lock-free stack of letters and an eventfd.  Only the letter
  * that makes the stack non-empty rings the bell.
  */
+#include "core/group.h"
 #include "core/inbox.h"
 
 #include <sys/eventfd.h>
@@ -34,19 +35,26 @@ int weir__inbox_open(struct weir__loop *l)
     return 0;
 }
 
+void weir__inbox_ring(struct weir__loop *l)
+{
+    uint64_t one = 1;
+
+    if (write(l->inbox->bell, &one, sizeof one) < 0)
+        return; /* the counter is full: it has been rung */
+}
+
 void weir__inbox_post(struct weir__loop *l, struct weir__letter *letter)
 {
     struct weir__inbox *in = l->inbox;
     struct weir__letter *before = __atomic_load_n(&in->head, __ATOMIC_RELAXED);
-    uint64_t one = 1;
 
     do
         letter->next = before;
     while (!__atomic_compare_exchange_n(&in->head, &before, letter, true, __ATOMIC_RELEASE,
                                         __ATOMIC_RELAXED));
     /* From here on the letter is the loop's, and may be gone. */
-    if (!before && write(in->bell, &one, sizeof one) < 0)
-        return; /* the counter is full: it has been rung */
+    if (!before)
+        weir__inbox_ring(l);
 }
 
 void weir__inbox_serve(struct weir__loop *l)
@@ -54,6 +62,7 @@ void weir__inbox_serve(struct weir__loop *l)
     struct weir__letter *newest, *oldest = NULL;
     uint64_t count;
 
+    weir__group_stir(l);
     if (read(l->inbox->bell, &count, sizeof count) < 0)
         count = 0;
     newest = __atomic_exchange_n(&l->inbox->head, NULL, __ATOMIC_ACQUIRE);
@@ -67,8 +76,12 @@ void weir__inbox_serve(struct weir__loop *l)
     while (oldest) {
         struct weir__letter *letter = oldest;
 
+        bool counted = letter->counted;
+
         oldest = letter->next;
         letter->fn(letter);
+        if (counted)
+            weir__group_read(l);
     }
 }
 

@@ -6,16 +6,14 @@
 
 #include "core/core.h"
 
-struct weir__letter {
-    struct weir__letter *next;
-    void (*fn)(struct weir__letter *l); /* runs on the loop's stack */
-};
-
 /* Makes the inbox and its eventfd; 0 or a negative errno.  On the loop's thread. */
 int weir__inbox_open(struct weir__loop *l);
 
 /* From any thread; the letter belongs to the loop until `fn` runs. */
 void weir__inbox_post(struct weir__loop *l, struct weir__letter *letter);
+
+/* The loop looks round soon although no letter has come. */
+void weir__inbox_ring(struct weir__loop *l);
 
 /* Runs the letters that have come. */
 void weir__inbox_serve(struct weir__loop *l);

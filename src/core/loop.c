@@ -13,9 +13,14 @@
 
 #include "base/rand.h"
 #include "core/core.h"
+#include "core/door.h"
+#include "core/group.h"
 #include "sys/clock.h"
 
+enum { LOOP_MOST = 256 };
+
 __thread struct weir__loop *weir__loop_here;
+__thread struct weir__loop *weir__solo_here;
 
 void weir__log(struct weir__loop *l, int level, const char *format, ...)
 {
@@ -32,7 +37,7 @@ void weir__log(struct weir__loop *l, int level, const char *format, ...)
 
 /* --- configuration ----------------------------------------------------- */
 
-static int loop_configure(struct weir_config *c, const struct weir_config *given)
+int weir__loop_configure(struct weir_config *c, const struct weir_config *given)
 {
     static const struct weir_config defaults;
 
@@ -40,8 +45,8 @@ static int loop_configure(struct weir_config *c, const struct weir_config *given
     for (size_t i = 0; i < sizeof c->reserved / sizeof *c->reserved; i++)
         if (c->reserved[i])
             return -EINVAL;
-    if (c->loops > 1)
-        return -ENOTSUP;
+    if (c->loops > LOOP_MOST)
+        return -EINVAL;
     if (c->stack == 0)
         c->stack = WEIR__ASAN || WEIR__TSAN ? 256 << 10 : 64 << 10;
     if (c->stack < 16 << 10 || c->stack > 64 << 20 || c->grace < 0 || c->watchdog < 0)
@@ -77,6 +82,8 @@ static void loop_init(struct weir__loop *l, bool sim, uint64_t seed)
     l->sim = sim;
     l->rng = seed * 2 + 1;
     l->now = sim ? WEIR_EPOCH : weir__clock_now();
+    l->parked = WEIR__PARKED;
+    weir__list_init(&l->doors);
     weir__current_set(l, &l->root);
     l->root.loop = l;
     l->root.tsan = WEIR__TSAN_SELF();
@@ -112,7 +119,8 @@ static void loop_serve_calls(struct weir__loop *l)
 /* Everything that may still wake somebody: while there is any, waiting is no deadlock. */
 static bool loop_may_wake(const struct weir__loop *l)
 {
-    return l->heap_len || weir__poller_pending(l) || weir__offload_pending(l);
+    return l->heap_len || weir__poller_pending(l) || weir__offload_pending(l) ||
+           weir__doors_open(l);
 }
 
 static void loop_wait_real(struct weir__loop *l, weir_time until)
@@ -127,10 +135,14 @@ static void loop_wait_real(struct weir__loop *l, weir_time until)
 /* Virtual time stands still while something real is under way, and jumps when nothing is. */
 static void loop_wait_sim(struct weir__loop *l, weir_time until)
 {
-    if (weir__offload_pending(l))
+    if (weir__doors_open(l) && weir__poller_poll(l, l->now, false) > 0)
+        return;
+    if (weir__offload_pending(l) || weir__doors_busy(l))
         weir__poller_poll(l, WEIR_NEVER, true);
     else if (weir__poller_pending(l) && weir__poller_poll(l, l->now + WEIR_MS(1), true) > 0)
         return;
+    else if (until == WEIR_NEVER && weir__doors_open(l))
+        weir__poller_poll(l, WEIR_NEVER, true);
     else if (until != WEIR_NEVER && until > l->now)
         l->now = until;
 }
@@ -140,7 +152,12 @@ static void loop_idle(struct weir__loop *l)
     weir_time until = WEIR_NEVER;
 
     if (!loop_may_wake(l)) {
-        weir__loop_deadlock(l);
+        if (l->many)
+            weir__group_sleep(l);
+        else
+            weir__loop_deadlock(l);
+        if (!l->sim)
+            l->now = weir__clock_now();
         return;
     }
     weir__timer_next(l, &until);
@@ -150,38 +167,71 @@ static void loop_idle(struct weir__loop *l)
         loop_wait_real(l, until);
 }
 
-static void loop_turn(struct weir__loop *l)
+/* For the watchdog: a loop that sleeps is not held. */
+void weir__loop_idles(struct weir__loop *l, bool idle)
+{
+    uint64_t bit = (uint64_t)1 << 63;
+
+    __atomic_store_n(&l->turns, idle ? l->turns | bit : l->turns & ~bit, __ATOMIC_RELAXED);
+}
+
+static void loop_turn_begin(struct weir__loop *l)
 {
     __atomic_store_n(&l->turns, l->turns + 1, __ATOMIC_RELAXED);
     l->turn = WEIR__TURN;
-    if (!l->ready_head) {
-        __atomic_store_n(&l->turns, l->turns | (uint64_t)1 << 63, __ATOMIC_RELAXED);
-        loop_idle(l);
-        __atomic_store_n(&l->turns, l->turns & ~((uint64_t)1 << 63), __ATOMIC_RELAXED);
-    } else {
-        if (!l->sim)
-            l->now = weir__clock_now();
-        if (l->poller)
-            weir__poller_poll(l, 0, false);
-    }
+}
+
+static void loop_look_round(struct weir__loop *l)
+{
+    if (!l->sim)
+        l->now = weir__clock_now();
+    if (l->poller)
+        weir__poller_poll(l, 0, false);
     l->turned = l->now;
     if (l->heap_len)
         weir__timer_run(l);
 }
 
-static void loop_drive(struct weir__loop *l)
+static void loop_turn(struct weir__loop *l)
 {
-    while (l->live) {
-        struct weir__fiber *f;
+    loop_turn_begin(l);
+    if (l->ready_head) {
+        loop_look_round(l);
+        return;
+    }
+    weir__loop_idles(l, true);
+    loop_idle(l);
+    weir__loop_idles(l, false);
+    l->turned = l->now;
+    if (l->heap_len)
+        weir__timer_run(l);
+}
 
+static void loop_enter_next(struct weir__loop *l)
+{
+    struct weir__fiber *f = weir__ready_pop(l);
+
+    if (!f)
+        return;
+    loop_enter(l, f);
+    loop_serve_calls(l);
+}
+
+void weir__loop_drive(struct weir__loop *l)
+{
+    while (l->live || (l->index && !l->stopping)) {
         if (!l->ready_head || l->turn <= 1)
             loop_turn(l);
-        f = weir__ready_pop(l);
-        if (!f)
-            continue;
-        loop_enter(l, f);
-        loop_serve_calls(l);
+        loop_enter_next(l);
     }
+}
+
+void weir__loop_pass(struct weir__loop *l)
+{
+    loop_turn_begin(l);
+    loop_look_round(l);
+    while (l->ready_head && l->turn > 1)
+        loop_enter_next(l);
 }
 
 int weir_loop_call(int (*fn)(void *), void *arg)
@@ -200,22 +250,16 @@ int weir_loop_call(int (*fn)(void *), void *arg)
 
 /* --- entry ------------------------------------------------------------- */
 
-struct loop_main {
-    int (*fn)(void *);
-    void *arg;
-    int result;
-};
-
 static int loop_main_run(void *arg)
 {
-    struct loop_main *m = arg;
+    struct weir__main *m = arg;
 
     m->result = m->fn(m->arg);
     weir__scope_pens_close(weir__loop_get()->top, weir__self());
     return m->result;
 }
 
-static int loop_result(const struct weir__loop *l, const struct loop_main *m)
+int weir__loop_result(const struct weir__loop *l, const struct weir__main *m)
 {
     if (l->top->first == WEIR_ELEAK)
         return WEIR_ELEAK;
@@ -224,59 +268,79 @@ static int loop_result(const struct weir__loop *l, const struct loop_main *m)
     return m->result;
 }
 
-static void loop_fini(struct weir__loop *l)
+void weir__loop_down(struct weir__loop *l)
 {
     weir__watchdog_stop(l);
     weir__overflow_release(l);
+    weir__doors_shut(l);
     weir__offload_free(l);
     weir__poller_free(l);
     weir__scope_destroy(l->top);
     weir__fiber_pools_free(l);
     weir__timer_free(l);
+    weir__loop_here = weir__solo_here = NULL;
+    weir__alloc_use(&l->alloc_before);
 }
 
-static int loop_start(struct weir__loop *l, struct loop_main *m)
+static int loop_start(struct weir__loop *l)
 {
-    struct weir_go_opts main_opts = {.name = "main"};
-    int r;
+    int r = 0;
 
     l->top = weir__scope_new(NULL, NULL, &(struct weir_scope_opts){.name = "weir_run"});
     if (!l->top)
         return -ENOMEM;
-    r = weir__fiber_start(l, l->top, loop_main_run, m, &main_opts);
-    if (r == 0 && l->config.watchdog)
+    if (l->config.watchdog)
         r = weir__watchdog_start(l);
     if (r == 0 && l->config.catch_overflow)
         r = weir__overflow_catch(l);
     return r;
 }
 
+int weir__loop_up(struct weir__loop *l, bool sim, uint64_t seed)
+{
+    int r;
+
+    loop_init(l, sim, seed);
+    l->alloc_before = weir__alloc_use(&l->config.alloc);
+    weir__loop_here = l;
+    weir__solo_here = l->many ? NULL : l;
+    if (sim)
+        weir__seed_set(seed);
+    r = loop_start(l);
+    if (r < 0)
+        weir__loop_down(l);
+    return r;
+}
+
+int weir__loop_main(struct weir__loop *l, struct weir__main *m)
+{
+    struct weir_go_opts opts = {.name = "main"};
+
+    return weir__fiber_start(l, l->top, loop_main_run, m, &opts);
+}
+
 int weir__loop_run(const struct weir_config *config, bool sim, uint64_t seed, int (*fn)(void *),
                    void *arg)
 {
-    struct loop_main m = {fn, arg, 0};
+    struct weir__main m = {fn, arg, 0};
     struct weir__loop l = {0};
-    struct weir_alloc before;
     int r;
 
     if (weir__loop_get())
         return -EBUSY;
-    r = fn ? loop_configure(&l.config, config) : -EINVAL;
+    r = fn ? weir__loop_configure(&l.config, config) : -EINVAL;
+    if (r == 0 && l.config.loops > 1)
+        return sim ? -ENOTSUP : weir__group_run(&l.config, &m);
+    if (r == 0)
+        r = weir__loop_up(&l, sim, seed);
     if (r < 0)
         return r;
-    loop_init(&l, sim, seed);
-    before = weir__alloc_use(&l.config.alloc);
-    weir__loop_here = &l;
-    if (sim)
-        weir__seed_set(seed);
-    r = loop_start(&l, &m);
+    r = weir__loop_main(&l, &m);
     if (r == 0) {
-        loop_drive(&l);
-        r = loop_result(&l, &m);
+        weir__loop_drive(&l);
+        r = weir__loop_result(&l, &m);
     }
-    loop_fini(&l);
-    weir__loop_here = NULL;
-    weir__alloc_use(&before);
+    weir__loop_down(&l);
     return r;
 }
 

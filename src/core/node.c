@@ -6,6 +6,7 @@
  * disturbed.
  */
 #include "core/core.h"
+#include "core/group.h"
 
 void weir__node_init(struct weir__node *n, struct weir__node *parent, struct weir__fiber *owner,
                      enum weir__node_kind kind)
@@ -39,6 +40,7 @@ static void node_wake_members(weir_scope *s)
 {
     for (struct weir__list *i = s->fibers.next; i != &s->fibers; i = i->next)
         node_wake(&s->node, WEIR__ENTRY(i, struct weir__fiber, member));
+    weir__fars_cancel(s);
     weir__wake_all(&s->stop_waiters, 1);
     weir__wake_all(&s->go_waiters, -ECANCELED); /* they may be anybody's fibers */
 }

@@ -10,6 +10,7 @@
 #include <stdio.h>
 
 #include "core/core.h"
+#include "core/door.h"
 #include "core/inbox.h"
 
 struct weir__job {
@@ -247,7 +248,7 @@ int weir_offload(int (*fn)(void *), void *arg)
     if (!fn)
         return -EINVAL;
     if (!weir__self())
-        return WEIR_ENOFIBER;
+        return weir__outside() ? weir__outside_offload(fn, arg, false, NULL) : WEIR_ENOFIBER;
     r = offload_open(l);
     if (r < 0)
         return r;
@@ -282,7 +283,7 @@ int weir_offload_own(int (*fn)(void *), void *arg, void (*drop)(void *))
     if (!fn)
         return -EINVAL;
     if (!weir__self())
-        return WEIR_ENOFIBER;
+        return weir__outside() ? weir__outside_offload(fn, arg, true, drop) : WEIR_ENOFIBER;
     r = offload_open(l);
     if (r < 0)
         return r;

@@ -9,6 +9,7 @@
 #include <poll.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 #include <weir/io.h>
 
@@ -16,7 +17,7 @@
 #include "core/inbox.h"
 #include "sys/clock.h"
 
-enum { POLLER_BATCH = 64, POLLER_INBOX = -1 };
+enum { POLLER_BATCH = 64, POLLER_INBOX = -1, POLLER_ALARM = -2 };
 
 struct poller_fd {
     struct weir__fiber *reader, *writer;
@@ -28,6 +29,8 @@ struct poller_fd {
 
 struct weir__poller {
     int epoll;
+    int alarm;       /* a timerfd for a host, who does not know our timers; -1: none */
+    weir_time rings; /* when it is set to ring; 0: it is not; -1: it rings now */
     struct poller_fd *fds;
     size_t count;   /* of the table */
     size_t pending; /* waiters and watches with events */
@@ -42,6 +45,7 @@ static int poller_open(struct weir__loop *l)
     p = weir__alloc(sizeof *p);
     if (!p)
         return -ENOMEM;
+    p->alarm = -1;
     p->epoll = epoll_create1(EPOLL_CLOEXEC);
     if (p->epoll < 0) {
         int r = -errno;
@@ -341,6 +345,8 @@ int weir__poller_poll(struct weir__loop *l, weir_time until, bool block)
 
         if (fd == POLLER_INBOX)
             weir__inbox_serve(l);
+        else if (fd == POLLER_ALARM)
+            l->poller->rings = -1; /* setting it again silences it */
         else if (l->poller->fds[fd].known)
             poller_fire(l->poller, fd, poller_seen(events[i].events));
     }
@@ -357,6 +363,39 @@ int weir__poller_inbox(struct weir__loop *l, int eventfd)
     return epoll_ctl(l->poller->epoll, EPOLL_CTL_ADD, eventfd, &e) < 0 ? -errno : 0;
 }
 
+/* --- a host ------------------------------------------------------------ */
+
+int weir__poller_host(struct weir__loop *l)
+{
+    struct epoll_event e = {.events = EPOLLIN, .data.fd = POLLER_ALARM};
+    int r = poller_open(l);
+
+    if (r < 0)
+        return r;
+    l->poller->alarm = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+    if (l->poller->alarm < 0 ||
+        epoll_ctl(l->poller->epoll, EPOLL_CTL_ADD, l->poller->alarm, &e) < 0)
+        return -errno;
+    return l->poller->epoll;
+}
+
+void weir__poller_alarm(struct weir__loop *l)
+{
+    struct itimerspec t = {{0, 0}, {0, 0}};
+    weir_time at = 0;
+
+    if (weir__timer_next(l, &at) && at - WEIR_EPOCH <= 0)
+        at = WEIR_EPOCH + 1; /* zero would disarm it */
+    if (at == l->poller->rings)
+        return;
+    if (at) {
+        t.it_value.tv_sec = (at - WEIR_EPOCH) / 1000000000;
+        t.it_value.tv_nsec = (at - WEIR_EPOCH) % 1000000000;
+    }
+    (void)timerfd_settime(l->poller->alarm, TFD_TIMER_ABSTIME, &t, NULL);
+    l->poller->rings = at;
+}
+
 size_t weir__poller_pending(const struct weir__loop *l)
 {
     return l->poller ? l->poller->pending : 0;
@@ -368,6 +407,8 @@ void weir__poller_free(struct weir__loop *l)
 
     if (!p)
         return;
+    if (p->alarm >= 0)
+        close(p->alarm);
     close(p->epoll);
     weir__free(p->fds, p->count * sizeof *p->fds);
     weir__free(p, sizeof *p);

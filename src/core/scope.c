@@ -5,6 +5,8 @@
 #include <weir/chan.h>
 
 #include "core/core.h"
+#include "core/door.h"
+#include "core/group.h"
 
 /* --- making and freeing ------------------------------------------------ */
 
@@ -47,6 +49,7 @@ weir_scope *weir__scope_new(struct weir__node *parent, struct weir__fiber *owner
         return NULL;
     weir__node_init(&s->node, parent, owner, WEIR__NODE_SCOPE);
     weir__list_init(&s->fibers);
+    weir__list_init(&s->fars);
     weir__list_init(&s->pens);
     weir__list_init(&s->go_waiters);
     weir__list_init(&s->next_waiters);
@@ -144,8 +147,9 @@ static int scope_refuses(const weir_scope *s)
     return s->opts.results && s->done_len + s->running >= s->opts.results ? -EAGAIN : 0;
 }
 
-static __attribute__((noinline)) int scope_admit_slow(weir_scope *s, int (*fn)(void *), void *arg,
-                                                      const struct weir_go_opts *opts)
+__attribute__((noinline)) int weir__scope_admit_on(struct weir__loop *to, weir_scope *s,
+                                                   int (*fn)(void *), void *arg,
+                                                   const struct weir_go_opts *opts)
 {
     int r = scope_refuses(s);
 
@@ -157,7 +161,8 @@ static __attribute__((noinline)) int scope_admit_slow(weir_scope *s, int (*fn)(v
         r = scope_refuses(s);
     }
     if (r == 0)
-        r = weir__fiber_start(s->loop, s, fn, arg, opts);
+        r = to == s->loop ? weir__fiber_start(to, s, fn, arg, opts)
+                          : weir__far_start(to, s, fn, arg, opts);
     if (r < 0) {
         scope_pass_room(s);
         if (!s->running && !s->promised)
@@ -170,24 +175,28 @@ int weir__scope_admit(weir_scope *s, int (*fn)(void *), void *arg, const struct 
 {
     if (WEIR__LIKELY(!s->node.why && !s->draining && !s->opts.results && !scope_full(s)))
         return weir__fiber_start(s->loop, s, fn, arg, opts);
-    return scope_admit_slow(s, fn, arg, opts);
+    return weir__scope_admit_on(s->loop, s, fn, arg, opts);
+}
+
+/* A scope is used on its own loop only; what is sent there by others goes by letter. */
+static int scope_here(const weir_scope *s)
+{
+    const struct weir__loop *l = weir__loop_get();
+
+    if (s->poison)
+        return s->poison;
+    return s->loop == l ? 0 : l ? -EXDEV : WEIR_ENOFIBER;
 }
 
 static int scope_go_check(const weir_scope *s, int (*fn)(void *))
 {
-    if (!s || !fn)
-        return -EINVAL;
-    if (s->poison)
-        return s->poison;
-    return s->loop == weir__loop_get() ? 0 : WEIR_ENOFIBER;
+    return s && fn ? scope_here(s) : -EINVAL;
 }
 
-int weir_go_with(weir_scope *s, int (*fn)(void *), void *arg, const struct weir_go_opts *opts)
+static int scope_go_opts_check(const struct weir_go_opts *opts)
 {
-    int r = scope_go_check(s, fn);
+    int r = 0;
 
-    if (r < 0)
-        return r;
     if (opts &&
         (opts->reserved[0] || opts->reserved[1] || opts->reserved[2] || opts->stack > 64 << 20))
         return -EINVAL;
@@ -195,7 +204,30 @@ int weir_go_with(weir_scope *s, int (*fn)(void *), void *arg, const struct weir_
         return r;
     if (opts && opts->drains && (r = weir_chan_error(opts->drains)) < 0)
         return r;
-    return weir__scope_admit(s, fn, arg, opts);
+    return 0;
+}
+
+int weir_go_with(weir_scope *s, int (*fn)(void *), void *arg, const struct weir_go_opts *opts)
+{
+    int r = scope_go_check(s, fn);
+
+    if (r == 0)
+        r = scope_go_opts_check(opts);
+    return r < 0 ? r : weir__scope_admit(s, fn, arg, opts);
+}
+
+int weir_go_on(weir_scope *s, int loop, int (*fn)(void *), void *arg,
+               const struct weir_go_opts *opts)
+{
+    int r = scope_go_check(s, fn);
+    struct weir__loop *to;
+
+    if (r == 0)
+        r = scope_go_opts_check(opts);
+    if (r < 0)
+        return r;
+    to = weir__group_pick(s->loop, loop);
+    return to ? weir__scope_admit_on(to, s, fn, arg, opts) : -EINVAL;
 }
 
 int weir_go(weir_scope *s, int (*fn)(void *), void *arg)
@@ -207,14 +239,14 @@ int weir_go(weir_scope *s, int (*fn)(void *), void *arg)
 
 /* --- ending ------------------------------------------------------------ */
 
-static void scope_keep_result(weir_scope *s, struct weir__fiber *f, int result)
+static void scope_keep_result(weir_scope *s, void *arg, int result)
 {
     size_t at;
 
     if (!s->opts.results)
         return;
     at = (s->done_head + s->done_len++) % s->opts.results;
-    s->done[at] = (struct weir_done){result, f->arg};
+    s->done[at] = (struct weir_done){result, arg};
     weir__wake_first(&s->next_waiters, 0);
 }
 
@@ -232,9 +264,18 @@ static void scope_note(weir_scope *s, int result)
 void weir__scope_ended(weir_scope *s, struct weir__fiber *f, int result)
 {
     weir__list_remove(&f->member);
+    if (WEIR__UNLIKELY(s->far)) {
+        weir__far_ended(s->far, result);
+        return;
+    }
+    weir__scope_far_ended(s, f->arg, result);
+}
+
+void weir__scope_far_ended(weir_scope *s, void *arg, int result)
+{
     s->running--;
     scope_note(s, result);
-    scope_keep_result(s, f, result);
+    scope_keep_result(s, arg, result);
     if (!weir__list_empty(&s->go_waiters))
         scope_pass_room(s);
     if (s->running == 0 && s->promised == 0)
@@ -251,6 +292,8 @@ int weir_scope_next(weir_scope *s, struct weir_done *out, weir_time deadline)
         return -EINVAL;
     if (s->poison || !s->opts.results)
         return s->poison ? s->poison : -EINVAL;
+    if (me && me->loop != s->loop)
+        return -EXDEV;
     while (!s->done_len) {
         if (!s->running)
             return 0;
@@ -275,6 +318,10 @@ int weir_scope_cancel(weir_scope *s, int why)
         return -EINVAL;
     if (s->poison)
         return s->poison;
+    if (weir__outside())
+        return weir__outside_scope_cancel(s, why);
+    if (s->loop != weir__loop_get())
+        return scope_here(s);
     weir__node_cancel(&s->node, why);
     return 0;
 }
@@ -333,7 +380,7 @@ void weir__scope_join(weir_scope *s, struct weir__fiber *me, const char *what)
 }
 
 /* Waits for fibers and pens; each may leave something of the other kind behind. */
-static void scope_empty(weir_scope *s, struct weir__fiber *me, const char *what)
+void weir__scope_empty(weir_scope *s, struct weir__fiber *me, const char *what)
 {
     do {
         weir__scope_join(s, me, what);
@@ -353,7 +400,7 @@ static void scope_close_pen(struct weir__pen *p, struct weir__fiber *me)
         return;
     weir__node_cancel(&s->node, -ECANCELED);
     s->joiners++;
-    scope_empty(s, me, "pen");
+    weir__scope_empty(s, me, "pen");
     weir__node_leave(&s->node);
     s->node.parent = NULL;
     if (s->pen)
@@ -379,7 +426,7 @@ static int scope_leave(weir_scope *s, struct weir__fiber *me)
 {
     int r;
 
-    scope_empty(s, me, "scope_close");
+    weir__scope_empty(s, me, "scope_close");
     r = scope_result(s);
     me->node = s->node.parent;
     weir__scope_destroy(s);
@@ -448,6 +495,8 @@ int weir_scope_drain(weir_scope *s, weir_time deadline)
         return s->poison;
     if (!me)
         return WEIR_ENOFIBER;
+    if (me->loop != s->loop)
+        return -EXDEV;
     if (scope_holds(s, me))
         return -EDEADLK;
     s->draining = true;
@@ -464,119 +513,4 @@ int weir_scope_drain(weir_scope *s, weir_time deadline)
         weir__node_cancel(&s->node, r == -ECANCELED ? -ECANCELED : -ETIMEDOUT);
     weir__scope_join(s, me, "scope_drain");
     return cut;
-}
-
-/* --- pens -------------------------------------------------------------- */
-
-static weir_scope *pen_scope_here(void)
-{
-    struct weir__fiber *me = weir__self();
-    struct weir__node *n = me ? me->node : NULL;
-
-    while (n && n->kind != WEIR__NODE_SCOPE)
-        n = n->parent;
-    return (weir_scope *)n;
-}
-
-static weir_scope *pen_builder(void)
-{
-    const struct weir__nest *nest = weir__fiber_slot_get(WEIR__SLOT_NEST);
-    weir_scope *s = pen_scope_here();
-
-    return nest && nest->scope == s && nest->pen->builder ? nest->pen->builder : s;
-}
-
-void weir__nest_enter(struct weir__nest *n, const struct weir__pen *pen)
-{
-    *n = (struct weir__nest){pen, pen_scope_here(), weir__fiber_slot_get(WEIR__SLOT_NEST)};
-    weir__fiber_slot_set(WEIR__SLOT_NEST, n);
-}
-
-void weir__nest_leave(struct weir__nest *n)
-{
-    weir__fiber_slot_set(WEIR__SLOT_NEST, n->outer);
-}
-
-int weir__pen_init(struct weir__pen *p)
-{
-    *p = (struct weir__pen){.builder = pen_builder()};
-    weir__list_init(&p->link);
-    if (p->builder)
-        weir__list_append(&p->builder->pens, &p->link);
-    return 0;
-}
-
-static int pen_open(struct weir__pen *p)
-{
-    if (p->scope)
-        return 0;
-    if (!p->builder) {
-        p->builder = pen_builder();
-        if (!p->builder)
-            return WEIR_ENOFIBER;
-        weir__list_append(&p->builder->pens, &p->link);
-    }
-    p->scope = weir__scope_new(&p->builder->node, NULL,
-                               &(struct weir_scope_opts){.on_error = WEIR_KEEP, .name = "pen"});
-    if (!p->scope)
-        return -ENOMEM;
-    p->scope->pen = p;
-    return 0;
-}
-
-int weir__pen_go_with(struct weir__pen *p, int (*fn)(void *), void *arg,
-                      const struct weir_go_opts *opts)
-{
-    int r = weir__pen_why(p);
-
-    if (r == 0)
-        r = pen_open(p);
-    return r < 0 ? r : weir__scope_admit(p->scope, fn, arg, opts);
-}
-
-int weir__pen_go(struct weir__pen *p, int (*fn)(void *), void *arg, const char *name)
-{
-    struct weir_go_opts opts = {.name = name};
-
-    return weir__pen_go_with(p, fn, arg, &opts);
-}
-
-void weir__pen_cancel(struct weir__pen *p, int why)
-{
-    if (p->scope)
-        weir__node_cancel(&p->scope->node, why);
-}
-
-/* It stays in the builder's list until then: a builder that closes meanwhile has to wait too. */
-void weir__pen_join(struct weir__pen *p)
-{
-    weir_scope *s = p->scope;
-
-    if (s) {
-        s->joiners++;
-        if (s->running || !weir__list_empty(&s->pens)) {
-            weir__check(weir__self());
-            scope_empty(s, weir__self(), "pen");
-        }
-        s->pen = NULL;
-        p->scope = NULL;
-        if (--s->joiners == 0)
-            weir__scope_destroy(s);
-    }
-    weir__list_remove(&p->link);
-    p->builder = NULL;
-}
-
-int weir__pen_told(const struct weir__pen *p, int r)
-{
-    const struct weir__node *n = p->scope ? &p->scope->node : NULL;
-
-    return r == -ECANCELED && n && n->why == WEIR_EDEADLOCK && !n->inherited ? n->why : r;
-}
-
-int weir__pen_why(const struct weir__pen *p)
-{
-    if (p->dead)
-        return -ECANCELED;
-    return p->scope && p->scope->node.why ? -ECANCELED : 0;
 }

@@ -3,6 +3,7 @@
  * stands in all lists at once, and leaves all before it returns, so only the
  * case that fired has moved an item.
  */
+#include "core/door.h"
 #include "core/select.h"
 
 enum { SELECT_FEW = 4, SELECT_MOST = 64 };
@@ -23,6 +24,10 @@ static int select_check(const struct weir_select *cases, size_t n, weir_time dea
     for (size_t i = 0; i < n; i++) {
         const weir_chan *ch = cases[i].object;
 
+        if (ch && cases[i].kind == WEIR_SELECT_STOP && weir__loop_get() &&
+            !((const weir_scope *)cases[i].object)->poison &&
+            ((const weir_scope *)cases[i].object)->loop != weir__loop_get())
+            return -EXDEV;
         if (!ch || cases[i].kind < WEIR_SELECT_RECV || cases[i].kind >= SELECT_KINDS)
             return -EINVAL;
         if (select_kinds[cases[i].kind]) {
@@ -83,7 +88,7 @@ static int select_wait(struct weir_select *cases, size_t n, weir_time deadline,
         w[i].index = (uint32_t)i;
         weir__list_append(select_list(&cases[i]), &w[i].link);
     }
-    r = weir__wait(me, deadline, "select", cases[0].object);
+    r = weir__wait_solo(me, deadline, "select", cases[0].object);
     for (size_t i = 0; i < n; i++)
         weir__list_remove(&w[i].link);
     if (me->hit && me->hit >= w && me->hit < w + n) {
@@ -93,20 +98,135 @@ static int select_wait(struct weir_select *cases, size_t n, weir_time deadline,
     return r;
 }
 
+/* --- many loops -------------------------------------------------------- */
+
+enum { SELECT_AGAIN = INT_MIN, SELECT_STOOD = INT_MIN + 1 };
+
+/* Futures and watches belong to one loop: nothing happens to them while we stand up. */
+static bool select_ready(const struct weir_select *c, const struct weir__fiber *me)
+{
+    const weir_scope *s = c->object;
+
+    if (c->kind == WEIR_SELECT_STOP)
+        return s->poison || s->draining || s->node.why;
+    if (c->kind == WEIR_SELECT_EVENT)
+        return ((const struct weir_event *)c->object)->set;
+    if (select_kinds[c->kind])
+        return false;
+    return ((const weir_chan *)c->object)->poison ||
+           weir__chan_ready(c->object, c->kind == WEIR_SELECT_RECV, me);
+}
+
+/* The lock of what a case waits for; NULL where there is none. */
+static uint32_t *select_lock(struct weir_select *c)
+{
+    if (c->kind == WEIR_SELECT_EVENT)
+        return &((struct weir_event *)c->object)->lock;
+    return c->kind == WEIR_SELECT_STOP || select_kinds[c->kind] ? NULL
+                                                                : &((weir_chan *)c->object)->lock;
+}
+
+static struct weir__loop *select_guard(struct weir_select *c)
+{
+    uint32_t *lock = select_lock(c);
+
+    return lock ? weir__guard(lock) : NULL;
+}
+
+static void select_unguard(struct weir_select *c, struct weir__loop *g)
+{
+    if (g)
+        weir__unguard(g, select_lock(c));
+}
+
+/*
+ * Stands at one case.  SELECT_STOOD; or, if the case can go on by now, 0 with
+ * our own claim taken, so that nobody serves another one meanwhile; SELECT_AGAIN
+ * if somebody has already.
+ */
+static int select_stand(struct weir_select *c, struct weir__fiber *me, struct weir__waiter *w)
+{
+    struct weir__loop *g = select_guard(c);
+    int r = SELECT_STOOD;
+
+    if (select_ready(c, me))
+        r = weir__claim_take(me) ? 0 : SELECT_AGAIN;
+    else if (c->kind == WEIR_SELECT_STOP || select_kinds[c->kind])
+        weir__list_append(select_list(c), &w->link);
+    else
+        weir__chan_stand(c->object, select_list(c), w);
+    select_unguard(c, g);
+    return r;
+}
+
+static void select_drop(struct weir_select *c, struct weir__waiter *w)
+{
+    struct weir__loop *g = select_guard(c);
+
+    weir__list_remove(&w->link);
+    select_unguard(c, g);
+}
+
+static void select_leave(struct weir_select *cases, size_t n, struct weir__fiber *me,
+                         struct weir__waiter *w)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (me->hit == &w[i]) /* the object may be gone */
+            weir__list_remove(&w[i].link);
+        else if (cases[i].kind == WEIR_SELECT_STOP || select_kinds[cases[i].kind])
+            select_drop(&cases[i], &w[i]);
+        else
+            weir__chan_leave(cases[i].object, &w[i]);
+    }
+}
+
+/* As select_wait, but a case may become ready while we stand up: then SELECT_AGAIN. */
+static int select_wait_many(struct weir_select *cases, size_t n, weir_time deadline,
+                            struct weir__fiber *me, struct weir__waiter *w)
+{
+    int r = SELECT_STOOD;
+    size_t stood = 0;
+
+    weir__claim_open(me);
+    while (stood < n && r == SELECT_STOOD) {
+        weir__waiter_init(&w[stood], me, cases[stood].item);
+        w[stood].index = (uint32_t)stood;
+        r = select_stand(&cases[stood], me, &w[stood]);
+        stood += r == SELECT_STOOD;
+    }
+    if (r == 0) { /* nobody has served us, and nobody will */
+        me->awaiting = false;
+        select_leave(cases, stood, me, w);
+        return SELECT_AGAIN;
+    }
+    r = weir__wait(me, deadline, "select", cases[0].object);
+    select_leave(cases, stood, me, w);
+    if (!me->hit)
+        return r;
+    cases[me->hit->index].result = r;
+    return (int)me->hit->index;
+}
+
+/* --- the wait ---------------------------------------------------------- */
+
 static int select_wait_few(struct weir_select *cases, size_t n, weir_time deadline,
                            struct weir__fiber *me)
 {
     struct weir__waiter w[SELECT_FEW];
 
+    if (WEIR__UNLIKELY(me->loop->many))
+        return select_wait_many(cases, n, deadline, me, w);
     return select_wait(cases, n, deadline, me, w);
 }
 
 /* A frame of its own: only a wide select pays for a wide array on its stack. */
-static __attribute__((noinline)) int select_wait_many(struct weir_select *cases, size_t n,
+static __attribute__((noinline)) int select_wait_wide(struct weir_select *cases, size_t n,
                                                       weir_time deadline, struct weir__fiber *me)
 {
     struct weir__waiter w[SELECT_MOST];
 
+    if (WEIR__UNLIKELY(me->loop->many))
+        return select_wait_many(cases, n, deadline, me, w);
     return select_wait(cases, n, deadline, me, w);
 }
 
@@ -119,16 +239,19 @@ int weir_select(struct weir_select *cases, size_t n, weir_time deadline)
     if (r < 0)
         return r;
     if (!me)
-        return WEIR_ENOFIBER;
+        return weir__outside() ? weir__outside_select(cases, n, deadline) : WEIR_ENOFIBER;
     weir__charge(me->loop);
     me->loop->rng = me->loop->rng * 6364136223846793005u + 1442695040888963407u;
     start = (size_t)(me->loop->rng >> 33) % n;
-    for (size_t i = 0; i < n; i++) {
-        size_t k = (start + i) % n;
+    do {
+        for (size_t i = 0; i < n; i++) {
+            size_t k = (start + i) % n;
 
-        if (select_try(&cases[k]))
-            return (int)k;
-    }
-    return n <= SELECT_FEW ? select_wait_few(cases, n, deadline, me)
-                           : select_wait_many(cases, n, deadline, me);
+            if (select_try(&cases[k]))
+                return (int)k;
+        }
+        r = n <= SELECT_FEW ? select_wait_few(cases, n, deadline, me)
+                            : select_wait_wide(cases, n, deadline, me);
+    } while (r == SELECT_AGAIN);
+    return r;
 }

@@ -5,7 +5,62 @@
  */
 #include <weir/sync.h>
 
+#include "core/door.h"
 #include "core/select.h"
+
+static inline __attribute__((always_inline)) int sync_stand(void *words[2], struct weir__waiter *w,
+                                                            weir_time deadline, const char *what)
+{
+    struct weir__fiber *me = weir__self();
+    int r;
+
+    if (!me)
+        return WEIR_ENOFIBER;
+    w->fiber = me;
+    weir__list_append(weir__list_of(words), &w->link);
+    r = weir__wait_solo(me, deadline, what, words);
+    weir__list_remove(&w->link);
+    return r;
+}
+
+/*
+ * With many loops: gives the lock and parks.  True in *served: somebody has
+ * taken the waiter off the list, and the object may be gone; else the lock is
+ * held again.
+ */
+static int sync_stand_many(void *words[2], struct weir__waiter *w, weir_time deadline,
+                           const char *what, struct weir__loop *g, uint32_t *lock, bool *served)
+{
+    struct weir__fiber *me = weir__self();
+    int r;
+
+    *served = false;
+    if (!me)
+        return WEIR_ENOFIBER;
+    w->fiber = me;
+    weir__claim_open(me);
+    weir__list_append(weir__list_of(words), &w->link);
+    weir__unguard(g, lock);
+    r = weir__wait_many(me, deadline, what, words);
+    *served = me->hit == w;
+    if (*served)
+        return r;
+    weir__guard_take(g, lock);
+    weir__list_remove(&w->link);
+    return r;
+}
+
+/* What does not park is charged too, or a loop of it would starve the others. */
+static inline void sync_charge(struct weir__loop *l)
+{
+    if (l)
+        weir__charge(l);
+}
+
+static bool sync_waited_for(void *words[2])
+{
+    return words[0] && !weir__list_empty(weir__list_of(words));
+}
 
 /* --- semaphore --------------------------------------------------------- */
 
@@ -26,10 +81,12 @@ int weir_sem_init(struct weir_sem *s, uint64_t permits)
     return weir_sem_init_with(s, &(struct weir_sem_opts){.permits = permits});
 }
 
+/* Another hand may be waking it, too: then nothing is taken for it. */
 static void sem_grant(struct weir_sem *s, struct weir__waiter *w)
 {
-    s->permits -= w->size;
-    weir__waiters_wake(w, 0);
+    weir__list_remove(&w->link);
+    if (weir__wake(w->fiber, 0, w))
+        s->permits -= w->size;
 }
 
 /* Serves whoever fits, in order. */
@@ -41,7 +98,7 @@ static void sem_serve_any(struct weir_sem *s)
         struct weir__waiter *w = weir__waiters_entry(i);
 
         next = i->next;
-        if (w->size <= s->permits && weir__waiter_sleeps(w))
+        if (w->size <= s->permits)
             sem_grant(s, w);
     }
 }
@@ -49,31 +106,78 @@ static void sem_serve_any(struct weir_sem *s)
 /* Hands permits on in order; the first that does not fit makes all behind it wait. */
 static void sem_serve(struct weir_sem *s)
 {
-    struct weir__waiter *w;
+    struct weir__list *list = weir__list_of(s->waiters);
 
-    if (s->overtake)
+    if (s->overtake) {
         sem_serve_any(s);
-    else
-        while ((w = weir__waiters_first(s->waiters)) && w->size <= s->permits)
+        return;
+    }
+    while (!weir__list_empty(list)) {
+        struct weir__waiter *w = weir__waiters_entry(list->next);
+
+        if (w->size > s->permits && weir__sleeps(w->fiber))
+            return;
+        if (w->size > s->permits)
+            weir__list_remove(&w->link); /* it is leaving */
+        else
             sem_grant(s, w);
+    }
+}
+
+/* 0, -EAGAIN where it has to wait, or a failure. */
+static inline __attribute__((always_inline)) int sem_take_now(struct weir_sem *s, uint64_t n)
+{
+    if (WEIR__UNLIKELY(s->closed))
+        return WEIR_ECLOSED;
+    if (WEIR__UNLIKELY(s->permits < n || (sync_waited_for(s->waiters) && !s->overtake)))
+        return -EAGAIN;
+    s->permits -= n;
+    return 0;
+}
+
+/* Where the loop is not alone, or is none. */
+static __attribute__((noinline)) int sem_take_elsewhere(struct weir_sem *s, uint64_t n,
+                                                        weir_time deadline)
+{
+    struct weir__waiter w;
+    struct weir__loop *g;
+    bool served = false;
+    int r;
+
+    if (weir__outside())
+        return weir__outside_sem_take(s, n, deadline);
+    sync_charge(weir__loop_get());
+    g = weir__guard(&s->lock);
+    r = n > s->limit ? -EINVAL : sem_take_now(s, n);
+    if (r == -EAGAIN && deadline != 0) {
+        weir__waiter_init(&w, NULL, NULL);
+        w.size = n;
+        r = g ? sync_stand_many(s->waiters, &w, deadline, "sem_take", g, &s->lock, &served)
+              : WEIR_ENOFIBER;
+        if (r < 0 && !served)
+            sem_serve(s);
+    }
+    if (!served)
+        weir__unguard(g, &s->lock);
+    return r;
 }
 
 int weir_sem_take(struct weir_sem *s, uint64_t n, weir_time deadline)
 {
+    struct weir__loop *l = weir__solo_here;
     struct weir__waiter w;
     int r;
 
-    if (!s || n == 0 || n > s->limit || weir__deadline_check(deadline) < 0)
+    if (!s || n == 0 || weir__deadline_check(deadline) < 0)
         return -EINVAL;
-    weir__waiters_charge();
-    if (s->closed)
-        return WEIR_ECLOSED;
-    if (WEIR__LIKELY(s->permits >= n && (!weir__waiters_any(s->waiters) || s->overtake))) {
-        s->permits -= n;
-        return 0;
-    }
-    if (deadline == 0)
-        return -EAGAIN;
+    if (WEIR__UNLIKELY(!l))
+        return sem_take_elsewhere(s, n, deadline);
+    if (n > s->limit)
+        return -EINVAL;
+    weir__charge(l);
+    r = sem_take_now(s, n);
+    if (WEIR__LIKELY(r != -EAGAIN || deadline == 0))
+        return r;
     weir__waiter_init(&w, NULL, NULL);
     w.size = n;
     r = weir__waiters_stand(s->waiters, &w, deadline, "sem_take");
@@ -82,16 +186,16 @@ int weir_sem_take(struct weir_sem *s, uint64_t n, weir_time deadline)
     return r;
 }
 
-uint64_t weir_sem_taken(const struct weir_sem *s)
+static inline uint64_t sem_out(const struct weir_sem *s)
 {
-    return s ? s->limit + s->owed - s->permits : 0;
+    return s->limit + s->owed - s->permits;
 }
 
-int weir_sem_give(struct weir_sem *s, uint64_t n)
+static inline __attribute__((always_inline)) int sem_give_now(struct weir_sem *s, uint64_t n)
 {
     uint64_t kept;
 
-    if (!s || n > weir_sem_taken(s))
+    if (n > sem_out(s))
         return -EINVAL;
     kept = n < s->owed ? n : s->owed;
     s->owed -= kept;
@@ -100,6 +204,44 @@ int weir_sem_give(struct weir_sem *s, uint64_t n)
         sem_serve(s);
     return 0;
 }
+
+static __attribute__((noinline)) int sem_give_elsewhere(struct weir_sem *s, uint64_t n)
+{
+    struct weir__loop *g;
+    int r;
+
+    if (weir__outside())
+        return weir__outside_sem_give(s, n);
+    g = weir__guard(&s->lock);
+    r = sem_give_now(s, n);
+    weir__unguard(g, &s->lock);
+    return r;
+}
+
+int weir_sem_give(struct weir_sem *s, uint64_t n)
+{
+    if (!s)
+        return -EINVAL;
+    return WEIR__LIKELY(weir__solo_here) ? sem_give_now(s, n) : sem_give_elsewhere(s, n);
+}
+
+void weir_sem_close(struct weir_sem *s)
+{
+    struct weir__loop *g;
+
+    if (!s)
+        return;
+    if (weir__outside()) {
+        weir__outside_sem_close(s);
+        return;
+    }
+    g = weir__guard(&s->lock);
+    s->closed = 1;
+    weir__wake_all(weir__list_of(s->waiters), WEIR_ECLOSED);
+    weir__unguard(g, &s->lock);
+}
+
+/* --- limit ------------------------------------------------------------- */
 
 /* Those who wait for more than there will ever be. */
 static void sem_refuse(struct weir_sem *s)
@@ -115,25 +257,38 @@ static void sem_refuse(struct weir_sem *s)
     }
 }
 
-int weir_sem_resize(struct weir_sem *s, uint64_t limit)
+static int sem_resize_now(struct weir_sem *s, uint64_t limit)
 {
-    uint64_t taken = weir_sem_taken(s);
+    uint64_t out = sem_out(s);
 
-    if (!s || limit == 0)
-        return -EINVAL;
     s->limit = limit;
-    s->permits = limit > taken ? limit - taken : 0;
-    s->owed = limit > taken ? 0 : taken - limit;
+    s->permits = limit > out ? limit - out : 0;
+    s->owed = limit > out ? 0 : out - limit;
     sem_refuse(s);
     sem_serve(s);
     return 0;
 }
 
-int weir_sem_forget(struct weir_sem *s, uint64_t n)
+int weir_sem_resize(struct weir_sem *s, uint64_t limit)
 {
-    uint64_t paid = s && n > s->owed ? s->owed : n;
+    struct weir__loop *g;
+    int r;
 
-    if (!s || n == 0 || n > weir_sem_taken(s) || n - paid >= s->limit)
+    if (!s || limit == 0)
+        return -EINVAL;
+    if (weir__outside())
+        return -EXDEV;
+    g = weir__guard(&s->lock);
+    r = sem_resize_now(s, limit);
+    weir__unguard(g, &s->lock);
+    return r;
+}
+
+static int sem_forget_now(struct weir_sem *s, uint64_t n)
+{
+    uint64_t paid = n > s->owed ? s->owed : n;
+
+    if (n == 0 || n > sem_out(s) || n - paid >= s->limit)
         return -EINVAL;
     s->owed -= paid;
     s->limit -= n - paid;
@@ -142,12 +297,24 @@ int weir_sem_forget(struct weir_sem *s, uint64_t n)
     return 0;
 }
 
-void weir_sem_close(struct weir_sem *s)
+int weir_sem_forget(struct weir_sem *s, uint64_t n)
 {
+    struct weir__loop *g;
+    int r;
+
     if (!s)
-        return;
-    s->closed = 1;
-    weir__waiters_wake_all(s->waiters, WEIR_ECLOSED);
+        return -EINVAL;
+    if (weir__outside())
+        return -EXDEV;
+    g = weir__guard(&s->lock);
+    r = sem_forget_now(s, n);
+    weir__unguard(g, &s->lock);
+    return r;
+}
+
+uint64_t weir_sem_taken(const struct weir_sem *s)
+{
+    return s ? sem_out(s) : 0;
 }
 
 /* --- permits ------------------------------------------------------------ */
@@ -219,40 +386,81 @@ void weir_mutex_init(struct weir_mutex *m)
     *m = (struct weir_mutex){0};
 }
 
+static inline __attribute__((always_inline)) int mutex_lock_now(struct weir_mutex *m,
+                                                                struct weir__fiber *me)
+{
+    if (WEIR__LIKELY(!m->owner)) {
+        m->owner = me;
+        return 0;
+    }
+    return m->owner == me ? -EDEADLK : -EAGAIN;
+}
+
+static __attribute__((noinline)) int mutex_lock_many(struct weir_mutex *m, weir_time deadline,
+                                                     struct weir__fiber *me)
+{
+    struct weir__loop *g = weir__guard(&m->lock);
+    struct weir__waiter w;
+    bool served = false;
+    int r = mutex_lock_now(m, me);
+
+    if (r == -EAGAIN && deadline != 0) {
+        weir__waiter_init(&w, me, NULL);
+        r = sync_stand_many(m->waiters, &w, deadline, "mutex_lock", g, &m->lock, &served);
+    }
+    if (!served)
+        weir__unguard(g, &m->lock);
+    return r;
+}
+
 int weir_mutex_lock(struct weir_mutex *m, weir_time deadline)
 {
     struct weir__fiber *me = weir__self();
     struct weir__waiter w;
+    int r;
 
     if (!m || weir__deadline_check(deadline) < 0)
         return -EINVAL;
     if (!me)
         return WEIR_ENOFIBER;
     weir__charge(me->loop);
-    if (m->owner == me)
-        return -EDEADLK;
-    if (WEIR__LIKELY(!m->owner)) {
-        m->owner = me;
-        return 0;
-    }
-    if (deadline == 0)
-        return -EAGAIN;
+    if (WEIR__UNLIKELY(me->loop->many))
+        return mutex_lock_many(m, deadline, me);
+    r = mutex_lock_now(m, me);
+    if (WEIR__LIKELY(r != -EAGAIN || deadline == 0))
+        return r;
     weir__waiter_init(&w, me, NULL);
     return weir__waiters_stand(m->waiters, &w, deadline, "mutex_lock");
 }
 
-int weir_mutex_unlock(struct weir_mutex *m)
+static inline __attribute__((always_inline)) int mutex_unlock_now(struct weir_mutex *m,
+                                                                  struct weir__fiber *me)
 {
-    struct weir__fiber *me = weir__self();
     struct weir__waiter *w;
 
-    if (!m)
-        return -EINVAL;
     if (!me || m->owner != me)
         return -EPERM;
     w = weir__waiters_any(m->waiters) ? weir__wake_first(weir__list_of(m->waiters), 0) : NULL;
     m->owner = w ? w->fiber : NULL;
     return 0;
+}
+
+static __attribute__((noinline)) int mutex_unlock_many(struct weir_mutex *m)
+{
+    struct weir__loop *g = weir__guard(&m->lock);
+    int r = mutex_unlock_now(m, weir__self());
+
+    weir__unguard(g, &m->lock);
+    return r;
+}
+
+int weir_mutex_unlock(struct weir_mutex *m)
+{
+    struct weir__loop *l = weir__solo_here;
+
+    if (!m)
+        return -EINVAL;
+    return WEIR__LIKELY(l) ? mutex_unlock_now(m, l->current) : mutex_unlock_many(m);
 }
 
 /* --- event ------------------------------------------------------------- */
@@ -264,23 +472,54 @@ void weir_event_init(struct weir_event *e)
 
 void weir_event_set(struct weir_event *e)
 {
+    struct weir__loop *g;
+
+    if (weir__outside()) {
+        weir__outside_event_set(e);
+        return;
+    }
+    g = weir__guard(&e->lock);
     e->set = 1;
-    weir__waiters_wake_all(e->waiters, 0);
+    if (e->waiters[0])
+        weir__wake_all(weir__list_of(e->waiters), 0);
+    weir__unguard(g, &e->lock);
 }
 
 void weir_event_clear(struct weir_event *e)
 {
+    struct weir__loop *g;
+
+    if (weir__outside()) {
+        weir__outside_event_clear(e);
+        return;
+    }
+    g = weir__guard(&e->lock);
     e->set = 0;
+    weir__unguard(g, &e->lock);
 }
 
 int weir_event_wait(struct weir_event *e, weir_time deadline)
 {
+    struct weir__waiter w;
+    struct weir__loop *g;
+    bool served = false;
+    int r;
+
     if (!e || weir__deadline_check(deadline) < 0)
         return -EINVAL;
-    weir__waiters_charge();
-    if (e->set)
-        return 0;
-    return weir__waiters_wait(e->waiters, NULL, deadline, "event_wait");
+    if (weir__outside())
+        return weir__outside_event_wait(e, deadline);
+    sync_charge(weir__loop_get());
+    g = weir__guard(&e->lock);
+    r = e->set ? 0 : -EAGAIN;
+    if (r < 0 && deadline != 0) {
+        weir__waiter_init(&w, NULL, NULL);
+        r = g ? sync_stand_many(e->waiters, &w, deadline, "event_wait", g, &e->lock, &served)
+              : sync_stand(e->waiters, &w, deadline, "event_wait");
+    }
+    if (!served)
+        weir__unguard(g, &e->lock);
+    return r;
 }
 
 static int event_case(const struct weir_select *c)

@@ -69,7 +69,7 @@ static inline struct weir__waiter *weir__waiters_entry(struct weir__list *at)
 /* One that is not has been woken by another hand, and will leave by itself. */
 static inline bool weir__waiter_sleeps(const struct weir__waiter *w)
 {
-    return w->fiber->state == WEIR__PARKED;
+    return weir__sleeps(w->fiber);
 }
 
 /* The first who still sleeps, left in its place; those before it are off the queue.  Or NULL. */

@@ -214,7 +214,7 @@ TEST(names_beside_the_ends_do_not_cover_each_other)
 
     p.n = SIM_PLOT_SERIES;
     for (size_t i = 0; i < p.n; i++) {
-        snprintf(name[i], sizeof name[i], "n%zu", i);
+        snprintf(name[i], sizeof name[i], "n%d", (int)(i % 1000));
         p.series[i] = p.series[0];
         p.series[i].name = name[i];
         p.series[i].colour = (int)i;

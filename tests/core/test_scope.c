@@ -233,7 +233,7 @@ TEST(what_is_wrong_is_said)
     EQ(weir_error(off), WEIR_ENOFIBER);
     EQ(weir_sleep(WEIR_NEVER), WEIR_ENOFIBER);
     EQ(weir_run(NULL, NULL, NULL), -EINVAL);
-    EQ(weir_run(&(struct weir_config){.loops = 2}, misuse, NULL), -ENOTSUP);
+    EQ(weir_run(&(struct weir_config){.loops = 257}, misuse, NULL), -EINVAL);
     EQ(weir_run(&(struct weir_config){.stack = 100}, misuse, NULL), -EINVAL);
     run(misuse);
 }

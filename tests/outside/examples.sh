@@ -10,7 +10,7 @@ report() { # NAME STATUS
     n=$((n + 1))
     if [ "$2" = 0 ]; then echo "ok $n - $1"; else echo "not ok $n - $1"; fi
 }
-echo 1..10
+echo 1..11
 
 out=$("$bin/example_readme")
 [ "$out" = "0 1 4 9 16 25 36 49 64 81" ]
@@ -32,6 +32,8 @@ report policies_among_plain_threads $?
 
 [ "$(timeout 50 "$bin/example_pool")" = "12 gets, 6 connections, 0 left" ]
 report a_pool_of_connections $?
+[ "$(timeout 50 "$bin/example_host_epoll")" = "100 numbers, sum 5050: success" ]
+report a_bare_epoll_loop_hosts_weir $?
 
 # --- the echo server ----------------------------------------------------------
 

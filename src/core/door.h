@@ -1,0 +1,52 @@
+/*
+ * door.h -- which calls of plain threads have to go round by the loop.
+ */
+#ifndef WEIR__CORE_DOOR_H
+#define WEIR__CORE_DOOR_H
+
+#include <weir/chan.h>
+#include <weir/door.h>
+#include <weir/sync.h>
+
+#include "core/core.h"
+
+extern __thread weir_door *weir__door_here; /* the one this thread has entered */
+
+/* A thread without a loop that has entered a door. */
+static inline bool weir__outside(void)
+{
+    return WEIR__UNLIKELY(!weir__loop_here) && weir__door_here;
+}
+
+/* The public calls of the same names, made on the loop. */
+int weir__outside_send(weir_chan *ch, const void *item, size_t size, weir_time deadline);
+int weir__outside_recv(weir_chan *ch, void *item, size_t size, weir_time deadline);
+ssize_t weir__outside_send_n(weir_chan *ch, const void *items, size_t size, size_t n, size_t *done,
+                             weir_time deadline);
+ssize_t weir__outside_recv_n(weir_chan *ch, void *items, size_t size, size_t max, size_t *done,
+                             weir_time deadline);
+int weir__outside_close(weir_chan *ch, int why);
+int weir__outside_shut(weir_chan *ch);
+void weir__outside_free(weir_chan **ch);
+int weir__outside_producer_add(weir_chan *ch);
+int weir__outside_producer_done(weir_chan *ch, int result);
+size_t weir__outside_length(const weir_chan *ch);
+int weir__outside_stats(const weir_chan *ch, struct weir_chan_stats *out);
+int weir__outside_select(struct weir_select *cases, size_t n, weir_time deadline);
+int weir__outside_sem_take(struct weir_sem *s, uint64_t n, weir_time deadline);
+int weir__outside_sem_give(struct weir_sem *s, uint64_t n);
+void weir__outside_sem_close(struct weir_sem *s);
+void weir__outside_event_set(struct weir_event *e);
+void weir__outside_event_clear(struct weir_event *e);
+int weir__outside_event_wait(struct weir_event *e, weir_time deadline);
+int weir__outside_offload(int (*fn)(void *), void *arg, bool own, void (*drop)(void *));
+int weir__outside_scope_cancel(weir_scope *s, int why);
+
+/* Whether a thread may still come in by any door and wake somebody. */
+bool weir__doors_open(const struct weir__loop *l);
+/* Whether a thread that has entered is busy with something else than a call. */
+bool weir__doors_busy(const struct weir__loop *l);
+/* The loop ends: from here on no letter comes through a door. */
+void weir__doors_shut(struct weir__loop *l);
+
+#endif

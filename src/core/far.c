@@ -1,0 +1,184 @@
+/*
+ * far.c -- a member of a scope that runs on another loop.
+ *
+ *     home                               the other loop
+ *     counts it, posts `start`     ->    a scope of its own under the top, one fiber in it
+ *     cancelled: posts `cancel`    ->    cancels that scope; nothing if the fiber has ended
+ *     books the result             <-    the fiber has ended: frees the scope, posts `back`
+ *
+ * `start` comes before `cancel`, for an inbox keeps the order.  The record is
+ * freed by the last of: `back` read, `cancel` read.
+ */
+#include <string.h>
+
+#include "core/group.h"
+#include "core/inbox.h"
+
+struct weir__far {
+    struct weir__letter start, cancel, back;
+    struct weir__list link; /* home's */
+    weir_scope *home;
+    struct weir__loop *to;
+    bool cancelled; /* home's: `cancel` has been posted */
+    int why;
+    weir_scope *scope; /* the other loop's; NULL once it has ended */
+    int (*fn)(void *);
+    void *arg;
+    struct weir_go_opts opts;
+    char name[16];
+    int result;
+    uint32_t refs; /* atomic */
+};
+
+static void far_unref(struct weir__far *far)
+{
+    if (__atomic_sub_fetch(&far->refs, 1, __ATOMIC_ACQ_REL) == 0)
+        weir__free(far, sizeof *far);
+}
+
+/* --- on the other loop ------------------------------------------------- */
+
+static int far_main(void *arg)
+{
+    struct weir__far *far = arg;
+    int r = far->fn(far->arg);
+
+    weir__scope_pens_close(far->scope, weir__self());
+    return r;
+}
+
+void weir__far_ended(struct weir__far *far, int result)
+{
+    weir_scope *s = far->scope;
+
+    far->scope = NULL;
+    far->result = result;
+    if (s)
+        weir__scope_destroy(s);
+    __atomic_sub_fetch(&far->to->load, 1, __ATOMIC_RELAXED);
+    weir__group_post(far->home->loop, &far->back);
+}
+
+/* It did not come to life: whoever waits for its channels must not wait for ever. */
+static void far_stillborn(struct weir__far *far)
+{
+    if (far->scope)
+        weir__scope_destroy(far->scope);
+    far->scope = NULL;
+    if (far->opts.feeds)
+        weir__chan_fed(far->opts.feeds, -ENOMEM);
+    if (far->opts.drains)
+        weir__chan_drained(far->opts.drains);
+    weir__far_ended(far, -ENOMEM);
+}
+
+static void far_starts(struct weir__letter *letter)
+{
+    struct weir__far *far = WEIR__ENTRY(letter, struct weir__far, start);
+    struct weir__loop *l = far->to;
+    struct weir_go_opts opts = {.name = far->name, .stack = far->opts.stack};
+    struct weir__fiber *f;
+
+    far->scope = weir__scope_new(&l->top->node, NULL,
+                                 &(struct weir_scope_opts){.on_error = WEIR_KEEP, .name = "far"});
+    if (!far->scope || weir__fiber_start(l, far->scope, far_main, far, &opts) < 0) {
+        far_stillborn(far);
+        return;
+    }
+    far->scope->far = far;
+    f = WEIR__ENTRY(far->scope->fibers.next, struct weir__fiber, member);
+    f->feeds = far->opts.feeds; /* home has counted it in */
+    f->drains = far->opts.drains;
+}
+
+static void far_cancelled(struct weir__letter *letter)
+{
+    struct weir__far *far = WEIR__ENTRY(letter, struct weir__far, cancel);
+
+    if (far->scope)
+        weir__node_cancel(&far->scope->node, far->why);
+    far_unref(far);
+}
+
+/* --- at home ----------------------------------------------------------- */
+
+static void far_comes_back(struct weir__letter *letter)
+{
+    struct weir__far *far = WEIR__ENTRY(letter, struct weir__far, back);
+
+    weir__list_remove(&far->link);
+    weir__scope_far_ended(far->home, far->arg, far->result);
+    far_unref(far);
+}
+
+static void far_cancel(struct weir__far *far, int why)
+{
+    if (far->cancelled)
+        return;
+    far->cancelled = true;
+    far->why = why;
+    __atomic_add_fetch(&far->refs, 1, __ATOMIC_RELAXED);
+    weir__group_post(far->to, &far->cancel);
+}
+
+void weir__fars_cancel(weir_scope *s)
+{
+    for (struct weir__list *i = s->fars.next; i != &s->fars; i = i->next)
+        far_cancel(WEIR__ENTRY(i, struct weir__far, link), s->node.why);
+}
+
+static void far_options(struct weir__far *far, const struct weir_go_opts *opts)
+{
+    far->opts = *opts;
+    if (opts->name)
+        memcpy(far->name, opts->name, strnlen(opts->name, sizeof far->name - 1));
+    if (opts->feeds)
+        weir__chan_feeds(opts->feeds);
+    if (opts->drains)
+        weir__chan_drains(opts->drains);
+}
+
+int weir__far_start(struct weir__loop *to, weir_scope *s, int (*fn)(void *), void *arg,
+                    const struct weir_go_opts *opts)
+{
+    struct weir__far *far = weir__alloc(sizeof *far);
+
+    if (!far)
+        return -ENOMEM;
+    far->start = (struct weir__letter){.fn = far_starts, .counted = true};
+    far->cancel = (struct weir__letter){.fn = far_cancelled, .counted = true};
+    far->back = (struct weir__letter){.fn = far_comes_back, .counted = true};
+    far->home = s;
+    far->to = to;
+    far->fn = fn;
+    far->arg = arg;
+    far->refs = 1;
+    if (opts)
+        far_options(far, opts);
+    weir__list_append(&s->fars, &far->link);
+    s->running++;
+    __atomic_add_fetch(&to->load, 1, __ATOMIC_RELAXED);
+    weir__group_post(to, &far->start);
+    return 0;
+}
+
+/* --- when all loops are still ------------------------------------------ */
+
+bool weir__far_stuck(const struct weir__list *link)
+{
+    const struct weir__far *far = WEIR__ENTRY(link, struct weir__far, link);
+    const struct weir__list *i;
+
+    if (!far->scope)
+        return false;
+    for (i = far->scope->fibers.next; i != &far->scope->fibers; i = i->next) {
+        const struct weir__fiber *f = WEIR__ENTRY(i, struct weir__fiber, member);
+        const struct weir__node *n = f->node;
+
+        while (n != &far->scope->node && n->kind == WEIR__NODE_LIMIT)
+            n = n->parent;
+        if (weir__sleeps(f) && !f->shielded && n == &far->scope->node)
+            return true;
+    }
+    return false;
+}

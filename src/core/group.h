@@ -1,0 +1,48 @@
+/*
+ * group.h -- several loops, a thread each, that run one program.
+ */
+#ifndef WEIR__CORE_GROUP_H
+#define WEIR__CORE_GROUP_H
+
+#include <weir/loop.h>
+
+#include "core/core.h"
+
+/*
+ *     stir = loops that are not still + letters between loops that nobody has read
+ *
+ * At 0 nothing can ever happen again: that is a deadlock of the whole.
+ */
+struct weir__group {
+    uint32_t stir; /* atomic */
+    uint32_t count;
+    struct weir__letter cut; /* to the loop that has to cancel `stuck` */
+    struct weir__node *stuck;
+    struct weir__helper *helpers; /* of the loops but the first */
+    struct weir__loop **loops;
+};
+
+/* To another loop of the group, from one of it. */
+void weir__group_post(struct weir__loop *to, struct weir__letter *letter);
+/* A counted letter has been read. */
+void weir__group_read(struct weir__loop *l);
+/* The loop is not, or no longer, still.  Nothing without a group. */
+void weir__group_stir(struct weir__loop *l);
+/* It sleeps now, with nothing of its own to wake it; or deals with a deadlock. */
+void weir__group_sleep(struct weir__loop *l);
+
+/* weir_run for config->loops > 1. */
+int weir__group_run(const struct weir_config *config, struct weir__main *m);
+
+/* The loop of an index or of WEIR_ANY_LOOP; NULL if there is none. */
+struct weir__loop *weir__group_pick(struct weir__loop *here, int index);
+
+int weir__far_start(struct weir__loop *to, weir_scope *s, int (*fn)(void *), void *arg,
+                    const struct weir_go_opts *opts);
+void weir__fars_cancel(weir_scope *s);
+/* The fiber of a scope that stands for another has ended. */
+void weir__far_ended(struct weir__far *far, int result);
+/* Whether its fiber is parked and nothing shields it; when all loops are still. */
+bool weir__far_stuck(const struct weir__list *link);
+
+#endif

@@ -1,0 +1,32 @@
+/*
+ * lock.h -- a lock of one word, for what is held a few instructions long.
+ *
+ *     0 free, 1 held, 2 held and somebody may sleep for it
+ *
+ * The one who gives it touches the word for the last time when he sets it to
+ * 0, so the next holder may free the memory it lies in.
+ */
+#ifndef WEIR__LOCK_H
+#define WEIR__LOCK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+void weir__lock_sleep(uint32_t *lock);
+void weir__lock_rouse(uint32_t *lock);
+
+static inline void weir__lock_take(uint32_t *lock)
+{
+    uint32_t free = 0;
+
+    if (!__atomic_compare_exchange_n(lock, &free, 1, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+        weir__lock_sleep(lock);
+}
+
+static inline void weir__lock_give(uint32_t *lock)
+{
+    if (__atomic_exchange_n(lock, 0, __ATOMIC_RELEASE) == 2)
+        weir__lock_rouse(lock);
+}
+
+#endif
