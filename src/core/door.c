@@ -6,7 +6,8 @@
  * written the result.
  *
  *     a letter is posted only under the lock, while `loop` is set and `shut` is not
- *     `calls` letters have not been answered; the door outlives them
+ *     `calls` letters have not been answered, and `gone` may be under way; the
+ *     door outlives them
  */
 #include <pthread.h>
 #include <semaphore.h>
@@ -28,7 +29,7 @@ struct weir_door {
     pthread_mutex_t lock; /* of what follows */
     pthread_cond_t empty;
     struct weir__loop *loop; /* NULL once it has ended */
-    bool shut;
+    bool shut, telling;      /* `gone` is under way */
     size_t entered, calls;
 };
 
@@ -57,7 +58,12 @@ static weir_door *door_poison(int code)
 /* A closer looks again. */
 static void door_gone(struct weir__letter *letter)
 {
-    weir__wake_all(&WEIR__ENTRY(letter, struct weir_door, gone)->end_waiters, 0);
+    weir_door *d = WEIR__ENTRY(letter, struct weir_door, gone);
+
+    pthread_mutex_lock(&d->lock);
+    d->telling = false;
+    pthread_mutex_unlock(&d->lock);
+    weir__wake_all(&d->end_waiters, 0);
 }
 
 weir_door *weir_door_open(void)
@@ -118,7 +124,8 @@ int weir_door_leave(void)
     pthread_mutex_lock(&d->lock);
     if (--d->entered == 0) {
         pthread_cond_broadcast(&d->empty);
-        if (d->shut && d->loop)
+        d->telling = d->shut && d->loop;
+        if (d->telling)
             weir__inbox_post(d->loop, &d->gone);
     }
     pthread_mutex_unlock(&d->lock); /* a closer that has the lock may free it: the last word */
@@ -185,7 +192,7 @@ static bool door_quiet(weir_door *d)
     bool quiet;
 
     pthread_mutex_lock(&d->lock);
-    quiet = !d->entered && !d->calls;
+    quiet = !d->entered && !d->calls && !d->telling;
     pthread_mutex_unlock(&d->lock);
     return quiet;
 }
