@@ -231,7 +231,7 @@ TEST(names_that_are_markup_stay_names)
 /* Twenty-four names that all end at one point: a line apart, inside the picture. */
 TEST(names_beside_the_ends_do_not_cover_each_other)
 {
-    static char name[SIM_PLOT_SERIES][8];
+    static char name[SIM_PLOT_SERIES][24];
     struct sim_plot p = plot_of(up);
     double last = -1, y;
     char *svg, *at;
