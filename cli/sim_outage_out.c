@@ -217,7 +217,9 @@ void sim_outage_table(FILE *to, const struct sim_outage *s)
 
 static double outage_bucket_s(const struct sim_outage *s)
 {
-    return (double)((s->o.duration + SIM_BUCKETS - 1) / SIM_BUCKETS) / 1e9;
+    weir_span width = (s->o.duration + SIM_BUCKETS - 1) / SIM_BUCKETS;
+
+    return (double)width / 1e9;
 }
 
 void sim_outage_csv(FILE *to, const struct sim_outage *s)

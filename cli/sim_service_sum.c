@@ -127,8 +127,9 @@ static double sum_median_before(const struct sim_record *record, size_t n, weir_
 static size_t sum_group(const struct sim_service_opts *o, weir_span width)
 {
     double n = ceil(200 * 1e9 / (sim_service_rate(o) * (double)width));
+    size_t most = SIM_BUCKETS / 8;
 
-    return n < 1 ? 1 : n > SIM_BUCKETS / 8 ? SIM_BUCKETS / 8 : (size_t)n;
+    return n < 1 ? 1 : n > (double)most ? most : (size_t)n;
 }
 
 /* Is all well in the n buckets from b on?  `before`: the usual median. */

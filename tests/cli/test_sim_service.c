@@ -276,11 +276,11 @@ TEST(every_call_is_accounted_for_under_random_stacks_and_faults)
     for (int round = 0; round < 20; round++) {
         struct sim_service_opts o = world_of((enum sim_fault)(test_random() % 5));
         struct sim_service_sum s;
-        char stack[300] = "timeout(each=300ms)";
+        char stack[400] = "timeout(each=300ms)";
 
         for (int i = (int)(test_random() % 3); i >= 0; i--) {
             char rest[300];
-            strcpy(rest, stack);
+            snprintf(rest, sizeof rest, "%.299s", stack);
             snprintf(stack, sizeof stack, "%s > %s", layer[test_random() % 10], rest);
         }
         o.duration = WEIR_S(12);
