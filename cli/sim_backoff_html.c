@@ -46,17 +46,15 @@ static void backoff_command(const struct sim_backoff *b, char *out, size_t size)
     n +=
         snprintf(out + n, size - (size_t)n,
                  " --trials %" PRIu32 " --seed %" PRIu64 " --base %s --cap %s --hop %s --hop-sd %s",
-                 b->trials, b->seed, sim_text_span((double)b->base, base),
-                 sim_text_span((double)b->cap, cap), sim_text_span((double)b->hop, hop),
-                 sim_text_span((double)b->hop_sd, sd));
+                 b->trials, b->seed, sim_text_exact(b->base, base), sim_text_exact(b->cap, cap),
+                 sim_text_exact(b->hop, hop), sim_text_exact(b->hop_sd, sd));
     if (b->service)
         n += snprintf(out + n, size - (size_t)n, " --service %s --servers %" PRIu32,
-                      sim_text_span((double)b->service, more), b->servers);
+                      sim_text_exact(b->service, more), b->servers);
     if (b->queue)
         n += snprintf(out + n, size - (size_t)n, " --queue %" PRIu32, b->queue);
     if (b->timeout)
-        snprintf(out + n, size - (size_t)n, " --timeout %s",
-                 sim_text_span((double)b->timeout, more));
+        snprintf(out + n, size - (size_t)n, " --timeout %s", sim_text_exact(b->timeout, more));
 }
 
 void sim_backoff_html(FILE *to, const struct sim_backoff *b)
@@ -64,7 +62,7 @@ void sim_backoff_html(FILE *to, const struct sim_backoff *b)
     static const char *const headings[] = {"Calls", "Time until the last client is done",
                                            "Time until half of the clients are done"};
     struct sim_backoff_room *room = calloc(1, sizeof *room);
-    char command[4096], world[240];
+    char command[4096], world[240]; /* 200 numbers of clients take 1,400 */
 
     if (!room)
         return;
@@ -80,6 +78,7 @@ void sim_backoff_html(FILE *to, const struct sim_backoff *b)
         if (m == SIM_TIME && sim_backoff_unlimited(b))
             sim_html_paragraph(to, "The server of this world answers any number at once, so who "
                                    "never waits wins in time; --service gives it a limit.");
+        p.subtitle = NULL;
         sim_html_plot(to, &p);
         backoff_page_table(to, b, (enum sim_measure)m);
     }

@@ -59,8 +59,8 @@ static int clients_range(const char *text, size_t n, uint64_t out[3])
         return r;
     }
     if ((size_t)(dots - text) + 2 > end || dots[1] != '.' ||
-        (r = clients_number(text, (size_t)(dots - text), &out[0])) < 0 ||
-        (r = clients_number(dots + 2, end - (size_t)(dots - text) - 2, &out[1])) < 0)
+        clients_number(text, (size_t)(dots - text), &out[0]) < 0 ||
+        clients_number(dots + 2, end - (size_t)(dots - text) - 2, &out[1]) < 0)
         return -EINVAL;
     return slash ? clients_number(slash + 1, n - end - 1, &out[2]) : 0;
 }

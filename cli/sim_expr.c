@@ -219,7 +219,7 @@ static int parse_policy(struct sim_parse *p, const char *name, size_t column, ui
 static int parse_layer(struct sim_parse *p)
 {
     char name[24], found[24];
-    size_t column;
+    size_t column = 0;
     uint32_t mode = WEIR_ENFORCE;
     int r;
 

@@ -83,9 +83,11 @@ int sim_option_set(struct sim_parse *p, uint32_t layer, const char *name, const 
 {
     const struct sim_policy *policy = policy_of(p, layer);
     int i = option_index(policy, name);
-    const struct sim_option *o = &policy->options[i];
+    const struct sim_option *o = &policy->options[i < 0 ? 0 : i];
     char *base = (char *)&p->out->layer[layer].u;
 
+    if (i < 0)
+        return sim_option_unknown(p, layer, name, a->value_at, NULL, "an option");
     if (p->given >> i & 1)
         return sim_parse_fail(p, a->key[0] ? a->key_at : a->value_at, "%s is given twice", name);
     p->given |= (uint64_t)1 << i;

@@ -27,11 +27,10 @@ static const struct outage_kind {
      "What breakers save while a server hangs, and what they cost when it answers again.",
      SIM_HANG,
      1,
-     {"no breaker: timeout(5s) > retry(3, full, 100ms..5s) > timeout(each=1s)",
-      "5 in a row: timeout(5s) > retry(3, full, 100ms..5s) > breaker(5, 5s) > timeout(each=1s)",
-      "half in 10s: timeout(5s) > retry(3, full, 100ms..5s) > breaker(50%/10s, 5s) > "
-      "timeout(each=1s)",
-      "opens for 30s: timeout(5s) > retry(3, full, 100ms..5s) > breaker(5, 30s) > timeout(each=1s)",
+     {"no breaker: timeout(5s) > retry(3, 100ms..5s) > timeout(each=1s)",
+      "5 in a row: timeout(5s) > retry(3, 100ms..5s) > breaker(5, 5s) > timeout(each=1s)",
+      "half in 10s: timeout(5s) > retry(3, 100ms..5s) > breaker(50%/10s, 5s) > timeout(each=1s)",
+      "opens for 30s: timeout(5s) > retry(3, 100ms..5s) > breaker(5, 30s) > timeout(each=1s)",
       "no retry: breaker(5, 5s) > timeout(each=1s)"}},
     {"limit",
      "What limits do when three times as many calls come as usual.",
@@ -157,7 +156,7 @@ static int outage_fault(struct args *a, struct sim_service_opts *o)
     return 0;
 }
 
-static int outage_rate(const struct args *a, double *out)
+static int outage_rate(const struct args *a, struct sim_service_opts *o)
 {
     struct args_rate rate;
     int r = args_rate(a, &rate);
@@ -166,7 +165,8 @@ static int outage_rate(const struct args *a, double *out)
         return r;
     if (rate.burst)
         return args_fail(a, "'%s': calls arrive at random, there is no burst", a->value);
-    *out = (double)rate.count * 1e9 / (double)rate.per;
+    o->rate_count = (uint32_t)rate.count;
+    o->rate_per = rate.per;
     return 0;
 }
 
@@ -198,7 +198,7 @@ static int outage_option(struct sim_service_opts *o, struct outage_wants *w, int
 {
     switch (key) {
     case OPT_RATE:
-        return outage_rate(a, &o->rate);
+        return outage_rate(a, o);
     case OPT_INSTANCES:
         return outage_u32(a, 1, 10000, &o->instances);
     case OPT_DURATION:
@@ -233,7 +233,7 @@ static int outage_check(struct args *a, const struct sim_service_opts *o)
         return args_fail(a, "--duration: at most a day");
     if (o->fault_at > o->duration || o->fault_for > o->duration - o->fault_at)
         return args_fail(a, "--at and --for reach beyond --duration");
-    if (o->rate * factor * (double)o->duration / 1e9 > SIM_SERVICE_CALLS)
+    if (sim_service_rate(o) * factor * (double)o->duration / 1e9 > SIM_SERVICE_CALLS)
         return args_fail(a, "--rate and --duration make more than %d calls", SIM_SERVICE_CALLS);
     return 0;
 }
@@ -251,7 +251,8 @@ static int outage_settings(struct args *a, const struct outage_kind *kind, struc
     for (int i = a->first; i < a->argc; i++) {
         r = sim_outage_add(s, a->argv[i], &error);
         if (r == -E2BIG)
-            return args_fail(a, "more than %d settings", SIM_SETTINGS);
+            return args_fail(a, "more than %d settings, or one of more than %d characters",
+                             SIM_SETTINGS, SIM_SETTING_TEXT);
         if (r < 0) {
             sim_error_show(stderr, a->command, a->argv[i], &error);
             return r;
@@ -370,7 +371,8 @@ static int outage_of(const struct outage_kind *kind, int argc, char **argv)
     if (!s)
         return SIM_EXIT_FILE;
     s->command = kind->name;
-    s->o = (struct sim_service_opts){.rate = 2000,
+    s->o = (struct sim_service_opts){.rate_count = 2000,
+                                     .rate_per = WEIR_S(1),
                                      .duration = WEIR_S(120),
                                      .instances = 20,
                                      .servers = 30,

@@ -9,11 +9,12 @@
 #include "sim_plot.h"
 #include "sim_service.h"
 
-enum { SIM_SETTINGS = 8, SIM_SETTING_TEXT = 400, SIM_SETTING_NAME = 48 };
+enum { SIM_SETTINGS = 8, SIM_SETTING_TEXT = 1000, SIM_SETTING_NAME = 48 };
 
 struct sim_setting {
     char name[SIM_SETTING_NAME]; /* what stood before ':', or else the text itself, cut */
-    const char *text;            /* the stack, as given; borrowed */
+    const char *given;           /* all of it; borrowed, and so is */
+    const char *text;            /* the stack */
     struct sim_expr stack;
     struct sim_service_sum sum;
 };
@@ -27,7 +28,8 @@ struct sim_outage {
 
 /*
  * "name: stack" or "stack" into the next setting.  0; -E2BIG: there are
- * SIM_SETTINGS already; -EINVAL with *error, its column counted from the
+ * SIM_SETTINGS already, or it is
+ * longer than SIM_SETTING_TEXT; -EINVAL with *error, its column counted from the
  * beginning of `text`.
  */
 int sim_outage_add(struct sim_outage *s, const char *text, struct sim_error *error);

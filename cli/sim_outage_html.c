@@ -55,30 +55,32 @@ static void outage_command(const struct sim_outage *s, char *out, size_t size)
     char service[SIM_TEXT], hop[SIM_TEXT], at[SIM_TEXT], lasts[SIM_TEXT], duration[SIM_TEXT];
     size_t n;
 
-    snprintf(out, size,
-             "weir sim %s --seed %" PRIu64 " --rate %.0f/s --instances %" PRIu32
-             " --servers %" PRIu32 " --service %s --queue %" PRIu32 " --hop %s --duration %s"
-             " --at %s --for %s --fault %s",
-             s->command, s->o.seed, s->o.rate, s->o.instances, s->o.servers,
-             sim_text_span((double)s->o.service, service), s->o.queue,
-             sim_text_span((double)s->o.hop, hop), sim_text_span((double)s->o.duration, duration),
-             sim_text_span((double)s->o.fault_at, at), sim_text_span((double)s->o.fault_for, lasts),
+    snprintf(out, size, "weir sim %s --seed %" PRIu64 " --rate %" PRIu32 "/%s", s->command,
+             s->o.seed, s->o.rate_count, sim_text_exact(s->o.rate_per, at));
+    n = strlen(out);
+    snprintf(out + n, size - n,
+             " --instances %" PRIu32 " --servers %" PRIu32 " --service %s --queue %" PRIu32
+             " --hop %s --duration %s --at %s --for %s --fault %s",
+             s->o.instances, s->o.servers, sim_text_exact(s->o.service, service), s->o.queue,
+             sim_text_exact(s->o.hop, hop), sim_text_exact(s->o.duration, duration),
+             sim_text_exact(s->o.fault_at, at), sim_text_exact(s->o.fault_for, lasts),
              faults[s->o.fault]);
     n = strlen(out);
     if (s->o.fault == SIM_SLOW || s->o.fault == SIM_SURGE)
-        snprintf(out + n, size - n, ":%.6g", s->o.factor);
+        snprintf(out + n, size - n, ":%.10g", s->o.factor);
     else if (s->o.share < 1000000)
         snprintf(out + n, size - n, ":%.6g%%", s->o.share / 1e4);
     for (size_t i = 0; i < s->n; i++) {
         n = strlen(out);
-        snprintf(out + n, size - n, " '%s: %s'", s->setting[i].name, s->setting[i].text);
+        out[n++] = ' ';
+        sim_text_shell(s->setting[i].given, out + n, size - n);
     }
 }
 
 void sim_outage_html(FILE *to, const struct sim_outage *s)
 {
     struct sim_outage_room *room = calloc(1, sizeof *room);
-    char text[400], command[8192], title[160], fault[80];
+    char text[400], command[16384], title[160], fault[80];
 
     if (!room)
         return;
@@ -95,6 +97,7 @@ void sim_outage_html(FILE *to, const struct sim_outage *s)
             "succeeded. in vain: served, but nobody waited any more.");
     for (int v = 0; v < SIM_VIEWS; v++) {
         struct sim_plot p = sim_outage_plot(s, (enum sim_view)v, room);
+        p.subtitle = NULL;
         sim_html_plot(to, &p);
     }
     outage_page_stacks(to, s);

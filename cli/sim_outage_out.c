@@ -36,13 +36,14 @@ int sim_outage_add(struct sim_outage *s, const char *text, struct sim_error *err
     size_t n = outage_name_length(text);
     int r;
 
-    if (s->n == SIM_SETTINGS)
+    if (s->n == SIM_SETTINGS || strlen(text) > SIM_SETTING_TEXT)
         return -E2BIG;
     if ((r = sim_expr_parse(text + n, &to->stack, error)) < 0) {
         error->column += n;
         return r;
     }
     outage_name(to, text, n);
+    to->given = text;
     to->text = text + n + strspn(text + n, " ");
     s->n++;
     return 0;
@@ -74,7 +75,7 @@ void sim_outage_world(const struct sim_outage *s, char *out, size_t size)
     snprintf(out, size,
              "%s calls/s from %" PRIu32 " clients; server: %s/s, %s each, queue %" PRIu32
              "; %s from %s to %s; seed %" PRIu64,
-             sim_text_count(s->o.rate, rate), s->o.instances,
+             sim_text_three(sim_service_rate(&s->o), rate), s->o.instances,
              sim_text_count(sim_outage_capacity(s), capacity),
              sim_text_span((double)s->o.service, service), s->o.queue, fault,
              sim_text_span((double)s->o.fault_at, from),
@@ -216,7 +217,9 @@ void sim_outage_table(FILE *to, const struct sim_outage *s)
 
 static double outage_bucket_s(const struct sim_outage *s)
 {
-    return (double)((s->o.duration + SIM_BUCKETS - 1) / SIM_BUCKETS) / 1e9;
+    weir_span width = (s->o.duration + SIM_BUCKETS - 1) / SIM_BUCKETS;
+
+    return (double)width / 1e9;
 }
 
 void sim_outage_csv(FILE *to, const struct sim_outage *s)
@@ -304,7 +307,7 @@ void sim_outage_json(FILE *to, const struct sim_outage *s)
     fprintf(to, "{\"seed\":%" PRIu64 ",\"world\":", s->o.seed);
     sim_outage_world(s, text, sizeof text);
     sim_text_json(to, text);
-    json_number(to, "rate_per_s", s->o.rate);
+    json_number(to, "rate_per_s", sim_service_rate(&s->o));
     json_number(to, "capacity_per_s", sim_outage_capacity(s));
     json_number(to, "fault_at_s", (double)s->o.fault_at / 1e9);
     json_number(to, "fault_for_s", (double)s->o.fault_for / 1e9);

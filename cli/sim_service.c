@@ -221,7 +221,7 @@ static struct service_call *service_trying(const struct sim_service *w,
 
 static void service_plan_begin(struct sim_service *w)
 {
-    double rate = w->o.rate;
+    double rate = sim_service_rate(&w->o);
     struct service_request none = {0, 0, 0};
     weir_span at;
 

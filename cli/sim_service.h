@@ -1,7 +1,7 @@
 /*
  * sim_service.h -- a service, its clients' policy stacks, and something that goes wrong.
  *
- * Calls arrive at random (Poisson) at `rate`, each at one of `instances`
+ * Calls arrive at random (Poisson) at a rate, each at one of `instances`
  * client processes.  Each instance has a stack of its own; calls go through it
  * by weir_pass, the same code that serves real calls, on a simulated clock.
  * An attempt takes a hop to the server, which serves `servers` at a time for
@@ -27,8 +27,9 @@
 enum sim_fault { SIM_DOWN, SIM_ERROR, SIM_HANG, SIM_SLOW, SIM_SURGE };
 
 struct sim_service_opts {
-    double rate;        /* calls a second */
-    weir_span duration; /* calls begin until then; the world runs on until they end */
+    uint32_t rate_count; /* so many calls */
+    weir_span rate_per;  /* in this time, on average */
+    weir_span duration;  /* calls begin until then; the world runs on until they end */
     uint32_t instances, servers, queue;
     weir_span hop, service;
     uint32_t fault; /* enum sim_fault */
@@ -64,6 +65,9 @@ struct sim_service_sum {
     weir_span recovery;               /* see sim_service.c; WEIR_NEVER: it did not */
     struct sim_bucket bucket[SIM_BUCKETS];
 };
+
+/* Calls a second. */
+double sim_service_rate(const struct sim_service_opts *o);
 
 /* One stack in this world.  0; -ENOMEM; or the failure of the stack. */
 int sim_service_run(const struct sim_service_opts *o, const struct sim_expr *stack,

@@ -8,6 +8,11 @@
 
 #include "sim_service.h"
 
+double sim_service_rate(const struct sim_service_opts *o)
+{
+    return (double)o->rate_count * 1e9 / (double)o->rate_per;
+}
+
 static int sum_less(const void *a, const void *b)
 {
     double x = *(const double *)a, y = *(const double *)b;
@@ -89,13 +94,14 @@ static void sum_times(const struct sim_record *record, size_t n, double *room,
 
 static void sum_load(const struct sim_service_opts *o, weir_span width, struct sim_service_sum *out)
 {
+    double rate = sim_service_rate(o);
     weir_span end = o->fault_at + o->fault_for;
     int above = 0;
 
     for (size_t b = 0; b < SIM_BUCKETS; b++) {
         double load = (double)out->bucket[b].sent * 1e9 / (double)width;
         /* what is chance in a short bucket is no wave: four standard deviations */
-        double much = o->rate * 1.25 + 4 * sqrt(o->rate * 1e9 / (double)width);
+        double much = rate * 1.25 + 4 * sqrt(rate * 1e9 / (double)width);
         out->peak = fmax(out->peak, load);
         if ((weir_span)b * width < end)
             continue;
@@ -120,9 +126,10 @@ static double sum_median_before(const struct sim_record *record, size_t n, weir_
 /* How many buckets tell enough: some two hundred calls. */
 static size_t sum_group(const struct sim_service_opts *o, weir_span width)
 {
-    double n = ceil(200 * 1e9 / (o->rate * (double)width));
+    double n = ceil(200 * 1e9 / (sim_service_rate(o) * (double)width));
+    size_t most = SIM_BUCKETS / 8;
 
-    return n < 1 ? 1 : n > SIM_BUCKETS / 8 ? SIM_BUCKETS / 8 : (size_t)n;
+    return n < 1 ? 1 : n > (double)most ? most : (size_t)n;
 }
 
 /* Is all well in the n buckets from b on?  `before`: the usual median. */

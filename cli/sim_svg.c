@@ -114,7 +114,7 @@ static struct svg_frame svg_frame_of(const struct sim_plot *p)
     size_t longest = 6;
 
     f.cut = svg_cut(p->subtitle);
-    f.top += f.cut ? 17 : 0;
+    f.top += f.cut ? 17 : p->subtitle ? 0 : -18;
     f.x = sim_plot_x(p);
     f.y = sim_plot_y(p, 7);
     for (size_t i = 0; i < p->n; i++) {

@@ -26,6 +26,35 @@ const char *sim_text_span(double ns, char out[SIM_TEXT])
     return out;
 }
 
+const char *sim_text_exact(weir_span span, char out[SIM_TEXT])
+{
+    static const struct {
+        weir_span ns;
+        const char *unit;
+    } units[] = {{WEIR_MIN(1), "m"}, {WEIR_S(1), "s"}, {WEIR_MS(1), "ms"}, {WEIR_US(1), "us"}};
+
+    for (size_t i = 0; i < sizeof units / sizeof *units; i++)
+        if (span % units[i].ns == 0) {
+            snprintf(out, SIM_TEXT, "%" PRId64 "%s", span / units[i].ns, units[i].unit);
+            return out;
+        }
+    snprintf(out, SIM_TEXT, "%" PRId64 "ns", span);
+    return out;
+}
+
+void sim_text_shell(const char *text, char *out, size_t size)
+{
+    size_t n = 0;
+
+    for (out[n++] = '\''; *text && n + 6 < size; text++)
+        if (*text == '\'')
+            n += (size_t)snprintf(out + n, size - n, "'\\''");
+        else
+            out[n++] = *text;
+    out[n++] = '\'';
+    out[n] = '\0';
+}
+
 const char *sim_text_count(double n, char out[SIM_TEXT])
 {
     char digits[SIM_TEXT];

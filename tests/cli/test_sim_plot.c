@@ -134,6 +134,30 @@ TEST(spans_are_written_as_they_are_read)
     }
 }
 
+TEST(an_exact_span_loses_nothing)
+{
+    char text[SIM_TEXT];
+    weir_span back;
+
+    for (int i = 0; i < 1000; i++) {
+        weir_span span = (weir_span)(test_random() % 1000000000000000) / (i % 2 ? 1 : 1000000);
+        EQ(args_parse_span(sim_text_exact(span, text), &back), 0);
+        EQ(back, span);
+    }
+}
+
+TEST(a_word_of_a_shell_is_in_quotes)
+{
+    char text[64];
+
+    sim_text_shell("a b", text, sizeof text);
+    STREQ(text, "'a b'");
+    sim_text_shell("it's", text, sizeof text);
+    STREQ(text, "'it'\\''s'");
+    sim_text_shell("too long for it", text, 12);
+    LT(strlen(text), 12);
+}
+
 TEST(counts_have_their_commas)
 {
     char text[SIM_TEXT];
@@ -207,7 +231,7 @@ TEST(names_that_are_markup_stay_names)
 /* Twenty-four names that all end at one point: a line apart, inside the picture. */
 TEST(names_beside_the_ends_do_not_cover_each_other)
 {
-    static char name[SIM_PLOT_SERIES][8];
+    static char name[SIM_PLOT_SERIES][24];
     struct sim_plot p = plot_of(up);
     double last = -1, y;
     char *svg, *at;

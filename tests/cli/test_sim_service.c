@@ -14,7 +14,8 @@
 /* 500 calls a second for 40 s, an outage from 10 s to 20 s, a server for 1,000 a second. */
 static struct sim_service_opts world_of(enum sim_fault fault)
 {
-    return (struct sim_service_opts){.rate = 500,
+    return (struct sim_service_opts){.rate_count = 500,
+                                     .rate_per = WEIR_S(1),
                                      .duration = WEIR_S(40),
                                      .instances = 5,
                                      .servers = 10,
@@ -74,7 +75,7 @@ TEST(a_single_server_is_as_slow_as_theory_says)
 
     o.share = 0;
     o.servers = 1;
-    o.rate = 60; /* mu is 100 */
+    o.rate_count = 60; /* mu is 100 */
     o.duration = WEIR_S(2000);
     o.queue = 100000;
     s = run(&o, "timeout(each=1m)");
@@ -175,7 +176,7 @@ TEST(a_call_that_hangs_without_a_timeout_has_no_end)
     struct sim_service_opts o = world_of(SIM_HANG);
     struct sim_service_sum s;
 
-    o.rate = 50;
+    o.rate_count = 50;
     s = run(&o, "retry(3)");
     LT(0, s.endless);
     EQ(s.endless, s.calls - s.good);
@@ -275,11 +276,11 @@ TEST(every_call_is_accounted_for_under_random_stacks_and_faults)
     for (int round = 0; round < 20; round++) {
         struct sim_service_opts o = world_of((enum sim_fault)(test_random() % 5));
         struct sim_service_sum s;
-        char stack[300] = "timeout(each=300ms)";
+        char stack[400] = "timeout(each=300ms)";
 
         for (int i = (int)(test_random() % 3); i >= 0; i--) {
             char rest[300];
-            strcpy(rest, stack);
+            snprintf(rest, sizeof rest, "%.299s", stack);
             snprintf(stack, sizeof stack, "%s > %s", layer[test_random() % 10], rest);
         }
         o.duration = WEIR_S(12);
