@@ -21,6 +21,7 @@
 #include <weir/pass.h>
 #include <weir/call.h>
 #include <weir/singleflight.h>
+#include <weir/cache.h>
 #include <weir/stream.h>
 #include <weir/fan.h>
 
@@ -32,7 +33,8 @@
              : weir_chan_error, weir_policy *                                                      \
              : weir_policy_error, weir_stream *                                                    \
              : weir_stream_error, weir_flights *                                                   \
-             : weir_flights_error)(handle)
+             : weir_flights_error, weir_cache *                                                    \
+             : weir_cache_error)(handle)
 #endif
 
 #endif
