@@ -32,6 +32,7 @@
 #include <weir/pass.h>
 #include <weir/call.h>
 #include <weir/singleflight.h>
+#include <weir/cache.h>
 #include <weir/stream.h>
 #include <weir/fan.h>
 #include <weir/ops.h>
@@ -52,7 +53,8 @@
              : weir_watch_error, weir_door *                                                       \
              : weir_door_error, weir_policy *                                                      \
              : weir_policy_error, weir_flights *                                                   \
-             : weir_flights_error, weir_stream *                                                   \
+             : weir_flights_error, weir_cache *                                                    \
+             : weir_cache_error, weir_stream *                                                     \
              : weir_stream_error, weir_broadcast *                                                 \
              : weir_broadcast_error, weir_pool *                                                   \
              : weir_pool_error)(handle)

@@ -64,7 +64,7 @@ static void flight_list(struct weir__flights *s, struct weir__flight *f)
     s->listed++;
 }
 
-void weir__flight_disown(struct weir__flight *f)
+static void flight_unlist(struct weir__flight *f)
 {
     struct weir__flight **at;
 
@@ -141,7 +141,8 @@ static int flight_main(void *arg)
     struct weir__flight *f = arg;
 
     f->result = flight_load(f);
-    weir__flight_disown(f);
+    f->wanted = f->listed;
+    flight_unlist(f);
     f->set->ops->land(f);
     f->landed = true;
     f->set->flying--;
@@ -161,7 +162,7 @@ int weir__flight_start(struct weir__flights *s, struct weir__flight *f, uint64_t
     flight_list(s, f);
     r = weir__pen_go(&s->pen, flight_main, f, "load");
     if (r < 0)
-        weir__flight_disown(f);
+        flight_unlist(f);
     else
         s->flying++;
     return r;
@@ -170,9 +171,24 @@ int weir__flight_start(struct weir__flights *s, struct weir__flight *f, uint64_t
 static void flight_abandon(struct weir__flight *f)
 {
     f->abandoned = true;
-    weir__flight_disown(f);
+    flight_unlist(f);
     if (f->running)
         weir__node_cancel(&f->node, -ECANCELED);
+}
+
+void weir__flight_disown(struct weir__flight *f)
+{
+    if (f->waiting)
+        flight_unlist(f);
+    else
+        flight_abandon(f);
+}
+
+void weir__flights_disown(struct weir__flights *s)
+{
+    for (size_t i = 0; i <= s->mask; i++)
+        while (s->buckets[i])
+            weir__flight_disown(s->buckets[i]);
 }
 
 int weir__flight_wait(struct weir__flight *f)

@@ -28,7 +28,8 @@ struct weir__flight {
     uint32_t waiting, refs;
     int result;
     bool listed, running, landed, abandoned;
-    bool kept; /* goes on when nobody waits */
+    bool wanted; /* for `land`: nobody has disowned or abandoned it */
+    bool kept;   /* goes on when nobody waits */
 };
 
 struct weir__flight_ops {
@@ -76,7 +77,8 @@ int weir__flight_hangs(const struct weir__flight *f);
 int weir__flight_wait(struct weir__flight *f);
 void weir__flight_unref(struct weir__flight *f);
 
-/* No longer joined by new callers; lands for those it has. */
+/* No longer joined by new callers; lands for those it has, and is cancelled if it has none. */
 void weir__flight_disown(struct weir__flight *f);
+void weir__flights_disown(struct weir__flights *s); /* all */
 
 #endif

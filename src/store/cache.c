@@ -1,0 +1,361 @@
+/*
+ * cache.c -- making, looking up, putting, forgetting.
+ */
+#include <string.h>
+
+#include "base/arith.h"
+#include "base/rand.h"
+#include "store/cache.h"
+
+enum { CACHE_ENTRIES = 10000, CACHE_USES_MAX = 3, CACHE_SWEEP_EVERY = 16 };
+
+#define CACHE_ENTRIES_MAX ((uint64_t)1 << 31)
+#define CACHE_WEIGHT_MAX ((uint64_t)INT64_MAX) /* what is there and one more do not overflow */
+
+static weir_cache cache_invalid = {.poison = -EINVAL};
+static weir_cache cache_no_memory = {.poison = -ENOMEM};
+
+/* --- making ---------------------------------------------------------------------------- */
+
+static int cache_check(const struct weir_cache_opts *o)
+{
+    const struct weir_type *t = &o->type;
+
+    if (!t->size || t->size > 1 << 20 || t->align > 64 || (t->align & (t->align - 1)))
+        return -EINVAL;
+    if (o->ttl < 0 || o->stale < 0 || o->stale_error < 0 || o->retry < 0 || o->negative_ttl < 0)
+        return -EINVAL;
+    if (o->jitter > 100 || o->refresh > 99 || o->max_entries > CACHE_ENTRIES_MAX ||
+        o->max_weight > CACHE_WEIGHT_MAX)
+        return -EINVAL;
+    for (size_t i = 0; i < sizeof o->reserved / sizeof *o->reserved; i++)
+        if (o->reserved[i])
+            return -EINVAL;
+    return 0;
+}
+
+static void cache_defaults(weir_cache *c)
+{
+    struct weir_cache_opts *o = &c->opts;
+
+    if (!o->max_entries)
+        o->max_entries = o->max_weight ? CACHE_ENTRIES_MAX : CACHE_ENTRIES;
+    if (!o->max_weight)
+        o->max_weight = CACHE_WEIGHT_MAX;
+    if (!o->ttl)
+        o->ttl = WEIR_NEVER;
+    if (!o->retry)
+        o->retry = WEIR_S(1);
+    c->small_n = o->max_entries < 200 ? 1 : o->max_entries / 100;
+    c->small_weight = o->max_weight / 100;
+}
+
+weir_cache *weir_cache_new(const struct weir_cache_opts *opts)
+{
+    weir_cache *c;
+
+    if (!opts || cache_check(opts) < 0)
+        return &cache_invalid;
+    c = weir__alloc(sizeof *c);
+    if (!c)
+        return &cache_no_memory;
+    c->opts = *opts;
+    cache_defaults(c);
+    for (int i = 0; i < WEIR__CACHE_QUEUES; i++)
+        weir__list_init(&c->queue[i].list);
+    weir__list_init(&c->dead);
+    c->refs = 1;
+    weir__flights_init(&c->set, &weir__cache_flight_ops);
+    weir_rng_init(&c->rng, weir__seed_next(), 0);
+    return c;
+}
+
+int weir_cache_error(const weir_cache *c)
+{
+    return c ? c->poison : -EINVAL;
+}
+
+int weir__cache_key_check(const weir_cache *c, const void *key, size_t len)
+{
+    if (!c || c->poison)
+        return weir_cache_error(c);
+    return (!key && len) || len > WEIR__KEY_MAX ? -EINVAL : 0;
+}
+
+static uint64_t cache_hash(const weir_cache *c, const void *key, size_t len)
+{
+    return weir__hash(&c->set.hash_key, key, len);
+}
+
+/* --- leaving --------------------------------------------------------------------------- */
+
+void weir__cache_remove(weir_cache *c, weir_cached *e, enum weir_cache_why why)
+{
+    uint64_t *count = why == WEIR_CACHE_EVICTED    ? &c->stats.evicted
+                      : why == WEIR_CACHE_EXPIRED  ? &c->stats.expired
+                      : why == WEIR_CACHE_REPLACED ? &c->stats.replaced
+                                                   : &c->stats.invalidated;
+
+    *count += why != WEIR_CACHE_FREED;
+    weir__cache_index_remove(c, e);
+    weir__cache_unqueue(c, e);
+    e->why = (uint8_t)why;
+    weir__list_append(&c->dead, &e->link);
+}
+
+/* One by one: a callback that removes more adds to the list, and this loop gets to it. */
+void weir__cache_bury(weir_cache *c)
+{
+    if (c->burying)
+        return;
+    c->burying = true;
+    while (!weir__list_empty(&c->dead)) {
+        weir_cached *e = WEIR__ENTRY(c->dead.next, weir_cached, link);
+
+        weir__list_remove(&e->link);
+        if (c->opts.on_evict && !e->error)
+            c->opts.on_evict(c->opts.ctx, e->key, e->key_len, weir__cached_place(e),
+                             (enum weir_cache_why)e->why);
+        e->left = e->refs > 1;
+        c->stats.held += e->left;
+        weir__cached_put(e);
+    }
+    c->burying = false;
+}
+
+static void cache_remove_all(weir_cache *c, enum weir_cache_why why)
+{
+    for (size_t at = 0; at < c->cap && c->n;) {
+        weir_cached *e = c->slots[at].entry; /* removing may move another one here */
+
+        if (e)
+            weir__cache_remove(c, e, why);
+        else
+            at++;
+    }
+    if (c->n)
+        cache_remove_all(c, why); /* one had moved from the end to the beginning */
+}
+
+void weir_cache_free(weir_cache **cp)
+{
+    weir_cache *c = cp ? *cp : NULL;
+
+    if (c && !c->poison) {
+        weir__flights_fini(&c->set);
+        cache_remove_all(c, WEIR_CACHE_FREED);
+        weir__cache_bury(c);
+        weir__free(c->slots, c->cap * sizeof *c->slots);
+        weir__free(c->ghosts, c->ghost_cap * sizeof *c->ghosts);
+        if (--c->refs == 0)
+            weir__free(c, sizeof *c);
+    }
+    if (cp)
+        *cp = NULL;
+}
+
+int weir_cache_invalidate(weir_cache *c, const void *key, size_t len)
+{
+    int r = weir__cache_key_check(c, key, len);
+    struct weir__flight *f;
+    weir_cached *e;
+    uint64_t hash;
+
+    if (r < 0)
+        return r;
+    hash = cache_hash(c, key, len);
+    f = weir__flight_find(&c->set, hash, key, len);
+    e = weir__cache_find(c, hash, key, len);
+    if (f)
+        weir__flight_disown(f);
+    if (e)
+        weir__cache_remove(c, e, WEIR_CACHE_INVALIDATED);
+    weir__cache_bury(c);
+    return e || f;
+}
+
+int weir_cache_clear(weir_cache *c)
+{
+    int r = weir_cache_error(c);
+
+    if (r < 0)
+        return r;
+    weir__flights_disown(&c->set);
+    cache_remove_all(c, WEIR_CACHE_INVALIDATED);
+    weir__cache_bury(c);
+    return 0;
+}
+
+/* --- keeping ----------------------------------------------------------------------------- */
+
+weir_span weir__cache_jitter(weir_cache *c, weir_span span)
+{
+    weir_span band = weir__percent_of(span, c->opts.jitter);
+
+    if (band <= 0 || span == WEIR_NEVER)
+        return span;
+    return weir__max64(1, span - (weir_span)weir_rng_below(&c->rng, (uint64_t)band + 1));
+}
+
+static void cache_date(weir_cache *c, weir_cached *e, weir_span ttl, weir_time now)
+{
+    weir_span after = weir__max64(c->opts.stale, c->opts.stale_error);
+    weir_span fresh = e->error ? ttl : weir__cache_jitter(c, ttl);
+
+    e->expires = weir__sat_add(now, fresh);
+    e->refresh_at = e->gone = e->expires;
+    if (e->error || e->expires == WEIR_NEVER)
+        return;
+    e->gone = weir__sat_add(e->expires, after);
+    if (c->opts.refresh)
+        e->refresh_at = weir__sat_add(now, weir__percent_of(fresh, c->opts.refresh));
+}
+
+static uint64_t cache_weigh(const weir_cache *c, weir_cached *e)
+{
+    if (!c->opts.weigh || e->error)
+        return e->size;
+    return c->opts.weigh(c->opts.ctx, e->key, e->key_len, weir__cached_place(e));
+}
+
+/* What follows a value inherits its place: a refresh costs it nothing. */
+int weir__cache_keep(weir_cache *c, weir_cached *e, weir_span ttl, weir_time now)
+{
+    int queue = WEIR__CACHE_LOOSE, r;
+    weir_cached *old;
+
+    e->weight = cache_weigh(c, e);
+    if (e->weight > c->opts.max_weight)
+        return WEIR_ETOOLARGE;
+    r = weir__cache_index_room(c);
+    if (r < 0)
+        return r;
+    cache_date(c, e, ttl, now);
+    weir__cache_sweep(c, now);
+    old = weir__cache_find(c, e->hash, e->key, e->key_len);
+    if (old) {
+        queue = old->queue;
+        e->uses = old->uses;
+        weir__cache_remove(c, old, WEIR_CACHE_REPLACED);
+    }
+    e->refs++;
+    weir__cache_index_put(c, e);
+    weir__cache_admit(c, e, queue, now);
+    return 0;
+}
+
+int weir_cache_put(weir_cache *c, const void *key, size_t len, void *value, size_t size,
+                   weir_span ttl)
+{
+    int r = weir__cache_key_check(c, key, len);
+    struct weir__flight *f;
+    weir_cached *e;
+
+    if (r == 0)
+        r = !value || ttl < 0 ? -EINVAL : size != c->opts.type.size ? WEIR_ETYPE : 0;
+    if (r == 0 && c->set.closed)
+        r = WEIR_ECLOSED;
+    if (r < 0)
+        return r;
+    e = weir__cached_new(c, cache_hash(c, key, len), key, len);
+    if (!e)
+        return -ENOMEM;
+    memcpy(weir__cached_place(e), value, size);
+    r = weir__cache_keep(c, e, ttl ? ttl : c->opts.ttl, weir_now());
+    f = weir__flight_find(&c->set, e->hash, key, len);
+    if (r == 0 && f)
+        weir__flight_disown(f);
+    if (r < 0)
+        e->error = r; /* the value is still the caller's */
+    weir__cached_put(e);
+    weir__cache_bury(c);
+    return r;
+}
+
+/* --- looking up ---------------------------------------------------------------------------- */
+
+weir_cached *weir__cache_look(weir_cache *c, uint64_t hash, const void *key, size_t len,
+                              weir_time now)
+{
+    weir_cached *e;
+
+    if (++c->lookups >= CACHE_SWEEP_EVERY)
+        weir__cache_sweep(c, now);
+    e = weir__cache_find(c, hash, key, len);
+    if (e && WEIR__UNLIKELY(now >= e->gone)) {
+        weir__cache_remove(c, e, WEIR_CACHE_EXPIRED);
+        e = NULL;
+    }
+    if (WEIR__UNLIKELY(!weir__list_empty(&c->dead)))
+        weir__cache_bury(c);
+    return e;
+}
+
+int weir__cache_serve(weir_cache *c, weir_cached *e, weir_time now, weir_cached **out)
+{
+    if (now < e->expires)
+        c->stats.hits++;
+    else
+        c->stats.stale++;
+    e->uses += e->uses < CACHE_USES_MAX;
+    if (e->error)
+        return e->error;
+    e->refs++;
+    *out = e;
+    return 1;
+}
+
+int weir_cache_get(weir_cache *c, const void *key, size_t len, weir_cached **out)
+{
+    int r = weir__cache_key_check(c, key, len);
+    weir_time now;
+    weir_cached *e;
+
+    if (r < 0 || !out)
+        return r < 0 ? r : -EINVAL;
+    now = weir_now();
+    e = weir__cache_look(c, cache_hash(c, key, len), key, len, now);
+    if (e && now < e->expires)
+        return weir__cache_serve(c, e, now, out);
+    c->stats.misses++;
+    return 0;
+}
+
+/* --- handles and counts ----------------------------------------------------------------------- */
+
+const void *weir_cached_value(const weir_cached *h)
+{
+    return h ? h->key + h->value_at : NULL;
+}
+
+weir_span weir_cached_stale(const weir_cached *h)
+{
+    return h ? weir__max64(0, weir__sat_sub(weir_now(), h->expires)) : 0;
+}
+
+weir_cached *weir_cached_ref(weir_cached *h)
+{
+    if (h)
+        h->refs++;
+    return h;
+}
+
+void weir_cached_unref(weir_cached **h)
+{
+    if (h && *h) {
+        weir__cached_put(*h);
+        *h = NULL;
+    }
+}
+
+void weir_cache_stats(const weir_cache *c, struct weir_cache_stats *out)
+{
+    *out = (struct weir_cache_stats){0};
+    if (weir_cache_error(c) < 0)
+        return;
+    *out = c->stats;
+    out->entries = c->n;
+    out->weight = c->queue[WEIR__CACHE_SMALL].weight + c->queue[WEIR__CACHE_MAIN].weight;
+    out->loading = c->set.flying;
+    out->waiting = c->set.waiting;
+}

@@ -1,0 +1,130 @@
+/*
+ * cache_index.c -- entries by key: open addressing, at most three quarters
+ * full, removal without tombstones, one block an entry.
+ */
+#include <string.h>
+
+#include "store/cache.h"
+
+enum { CACHE_FIRST = 16, CACHE_SWEEP = 8 };
+
+/* --- entries --------------------------------------------------------------------- */
+
+weir_cached *weir__cached_new(weir_cache *c, uint64_t hash, const void *key, size_t len)
+{
+    size_t align = c->opts.type.align ? c->opts.type.align : 1;
+    size_t size = sizeof(weir_cached) + len + align - 1 + c->opts.type.size;
+    weir_cached *e = weir__alloc(size);
+
+    if (!e)
+        return NULL;
+    e->size = size;
+    e->cache = c;
+    e->hash = hash;
+    e->refs = 1;
+    e->key_len = (uint32_t)len;
+    if (len)
+        memcpy(e->key, key, len);
+    e->value_at = (uint32_t)(len + (-((uintptr_t)e->key + len) & (align - 1)));
+    weir__list_init(&e->link);
+    c->refs++;
+    return e;
+}
+
+void weir__cached_put(weir_cached *e)
+{
+    weir_cache *c = e->cache;
+
+    if (--e->refs)
+        return;
+    c->stats.held -= e->left;
+    if (c->opts.type.drop && !e->error)
+        c->opts.type.drop(weir__cached_place(e));
+    weir__free(e, e->size);
+    if (--c->refs == 0)
+        weir__free(c, sizeof *c);
+}
+
+/* --- the index --------------------------------------------------------------------- */
+
+static size_t cache_next(const weir_cache *c, size_t at)
+{
+    return (at + 1) & (c->cap - 1);
+}
+
+weir_cached *weir__cache_find(const weir_cache *c, uint64_t hash, const void *key, size_t len)
+{
+    size_t at = hash & (c->cap - 1);
+
+    if (!c->cap)
+        return NULL;
+    for (weir_cached *e; (e = c->slots[at].entry); at = cache_next(c, at))
+        if (c->slots[at].hash == hash && e->key_len == len &&
+            (!len || memcmp(e->key, key, len) == 0))
+            return e;
+    return NULL;
+}
+
+void weir__cache_index_put(weir_cache *c, weir_cached *e)
+{
+    size_t at = e->hash & (c->cap - 1);
+
+    while (c->slots[at].entry)
+        at = cache_next(c, at);
+    c->slots[at] = (struct weir__cache_slot){e->hash, e};
+    c->n++;
+}
+
+int weir__cache_index_room(weir_cache *c)
+{
+    struct weir__cache_slot *old = c->slots;
+    size_t old_cap = c->cap, cap = old_cap ? old_cap * 2 : CACHE_FIRST;
+
+    if (4 * (c->n + 1) <= 3 * old_cap)
+        return 0;
+    c->slots = weir__alloc(cap * sizeof *old);
+    if (!c->slots) {
+        c->slots = old;
+        return c->n + 1 < old_cap ? 0 : -ENOMEM;
+    }
+    c->cap = cap;
+    c->n = 0;
+    for (size_t i = 0; i < old_cap; i++)
+        if (old[i].entry)
+            weir__cache_index_put(c, old[i].entry);
+    weir__free(old, old_cap * sizeof *old);
+    return 0;
+}
+
+/* What stands behind the hole and could not stand in it before moves up. */
+void weir__cache_index_remove(weir_cache *c, weir_cached *e)
+{
+    size_t hole = e->hash & (c->cap - 1), at;
+
+    while (c->slots[hole].entry != e)
+        hole = cache_next(c, hole);
+    c->n--;
+    for (at = cache_next(c, hole); c->slots[at].entry; at = cache_next(c, at)) {
+        size_t home = c->slots[at].hash & (c->cap - 1);
+
+        if (((at - home) & (c->cap - 1)) >= ((at - hole) & (c->cap - 1))) {
+            c->slots[hole] = c->slots[at];
+            hole = at;
+        }
+    }
+    c->slots[hole] = (struct weir__cache_slot){0, NULL};
+}
+
+/* A removal may move another entry to where the cursor is: it is looked at again. */
+void weir__cache_sweep(weir_cache *c, weir_time now)
+{
+    c->lookups = 0;
+    for (int i = 0; i < CACHE_SWEEP && c->n; i++) {
+        weir_cached *e = c->slots[c->cursor & (c->cap - 1)].entry;
+
+        if (e && now >= e->gone)
+            weir__cache_remove(c, e, WEIR_CACHE_EXPIRED);
+        else
+            c->cursor++;
+    }
+}
