@@ -11,6 +11,7 @@
 #include <weir/sync.h>
 #include <weir/oneshot.h>
 #include <weir/watch.h>
+#include <weir/topic.h>
 #include <weir/io.h>
 #include <weir/rand.h>
 #include <weir/backoff.h>
@@ -33,7 +34,9 @@
              : weir_chan_error, weir_promise *                                                     \
              : weir_promise_error, weir_future *                                                   \
              : weir_future_error, weir_watch *                                                     \
-             : weir_watch_error, weir_policy *                                                     \
+             : weir_watch_error, weir_topic *                                                      \
+             : weir_topic_error, weir_sub *                                                        \
+             : weir_sub_error, weir_policy *                                                       \
              : weir_policy_error, weir_stream *                                                    \
              : weir_stream_error)(handle)
 #endif
