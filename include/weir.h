@@ -14,6 +14,7 @@
 #include <weir/oneshot.h>
 #include <weir/watch.h>
 #include <weir/door.h>
+#include <weir/topic.h>
 #include <weir/io.h>
 #include <weir/net.h>
 #include <weir/dns.h>
@@ -51,7 +52,9 @@
              : weir_promise_error, weir_future *                                                   \
              : weir_future_error, weir_watch *                                                     \
              : weir_watch_error, weir_door *                                                       \
-             : weir_door_error, weir_policy *                                                      \
+             : weir_door_error, weir_topic *                                                       \
+             : weir_topic_error, weir_sub *                                                        \
+             : weir_sub_error, weir_policy *                                                       \
              : weir_policy_error, weir_flights *                                                   \
              : weir_flights_error, weir_cache *                                                    \
              : weir_cache_error, weir_stream *                                                     \

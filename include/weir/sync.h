@@ -1,6 +1,6 @@
 /*
- * sync.h -- semaphore and its permits, mutex, event.  All are in the caller's
- * memory, first come, first served, and never allocate.
+ * sync.h -- semaphore and its permits, mutex, reader-writer lock, event, latch,
+ * once.  All are in the caller's memory, all zero where nothing else is said, first come, first served, and never allocate.
  */
 #ifndef WEIR_SYNC_H
 #define WEIR_SYNC_H
@@ -108,6 +108,31 @@ WEIR_API WEIR_MUST_USE int weir_mutex_lock(struct weir_mutex *m, weir_time deadl
 /* 0; -EPERM when this fiber does not hold it. */
 WEIR_API int weir_mutex_unlock(struct weir_mutex *m);
 
+/* --- reader-writer lock ------------------------------------------------- */
+
+/*
+ * Many readers or one writer.  One queue for both: a writer that waits holds
+ * back later readers, and the readers in front of it go before it, so neither
+ * kind starves.
+ */
+struct weir_rwlock {
+    uint64_t readers;
+    void *writer;
+    void *waiters[2];
+};
+
+WEIR_API void weir_rwlock_init(struct weir_rwlock *l);
+
+/* 0; -EDEADLK when this fiber writes; -ETIMEDOUT; -ECANCELED; -EAGAIN; WEIR_ENOFIBER. */
+WEIR_API WEIR_MUST_USE int weir_rwlock_read(struct weir_rwlock *l, weir_time deadline);
+WEIR_API WEIR_MUST_USE int weir_rwlock_write(struct weir_rwlock *l, weir_time deadline);
+
+/* Ends this fiber's writing, or else one reading.  0; -EPERM when it cannot hold it. */
+WEIR_API int weir_rwlock_unlock(struct weir_rwlock *l);
+
+/* The writer becomes a reader; nobody writes in between.  0; -EPERM when this fiber does not write. */
+WEIR_API int weir_rwlock_downgrade(struct weir_rwlock *l);
+
 /* --- event -------------------------------------------------------------- */
 
 /* A level: set stays set until cleared. */
@@ -127,6 +152,49 @@ WEIR_API int weir_event_wait(struct weir_event *e, weir_time deadline);
     {                                                                                              \
         WEIR_SELECT_EVENT, 0, (e), NULL, 0                                                         \
     }
+
+/* --- latch ------------------------------------------------------------------ */
+
+/* Opens once, when what was counted up has been counted down. */
+struct weir_latch {
+    uint64_t count;
+    void *waiters[2];
+};
+
+/* 0 is open from the start.  -EINVAL for NULL. */
+WEIR_API int weir_latch_init(struct weir_latch *l, uint64_t count);
+
+/* n more to wait for.  0; -EINVAL for 0 or an overflow; WEIR_ECLOSED once open: that is for good. */
+WEIR_API int weir_latch_add(struct weir_latch *l, uint64_t n);
+
+/* n fewer; at none it opens.  0; -EINVAL, and no change, for 0 or more than there are. */
+WEIR_API int weir_latch_down(struct weir_latch *l, uint64_t n);
+
+/* 0 once open; -ETIMEDOUT; -ECANCELED; -EAGAIN with a deadline of 0. */
+WEIR_API int weir_latch_wait(struct weir_latch *l, weir_time deadline);
+
+/* --- once -------------------------------------------------------------------- */
+
+/* Something done once, by whoever comes first. */
+struct weir_once {
+    int done, running, result;
+    uint32_t reserved;
+    void *owner;
+    void *waiters[2];
+};
+
+WEIR_API void weir_once_init(struct weir_once *o);
+
+/*
+ * Runs fn(arg) unless that has been done; parks while another fiber does it.
+ * What is >= 0 is the result, for all and for good.  A failure, or a cancel,
+ * is told to the one who tried, and the next who waits tries with its own fn.
+ * -EINVAL; -EDEADLK from within fn; -ECANCELED; WEIR_ENOFIBER if it had to park.
+ */
+WEIR_API int weir_once_call(struct weir_once *o, int (*fn)(void *), void *arg);
+
+/* 1 once it is done, else 0. */
+WEIR_API int weir_once_done(const struct weir_once *o);
 
 WEIR_END
 #endif

@@ -13,6 +13,7 @@ static const struct weir__select_kind *const select_kinds[] = {
     [WEIR_SELECT_EVENT] = &weir__select_event,
     [WEIR_SELECT_FUTURE] = &weir__select_future,
     [WEIR_SELECT_WATCH] = &weir__select_watch,
+    [WEIR_SELECT_SUB] = &weir__select_sub,
 };
 
 enum { SELECT_KINDS = sizeof select_kinds / sizeof *select_kinds };

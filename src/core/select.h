@@ -19,6 +19,7 @@ struct weir__select_kind {
     void **(*queue)(void *object);
 };
 
-extern const struct weir__select_kind weir__select_event, weir__select_future, weir__select_watch;
+extern const struct weir__select_kind weir__select_event, weir__select_future, weir__select_watch,
+    weir__select_sub;
 
 #endif
