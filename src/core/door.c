@@ -132,16 +132,17 @@ int weir_door_leave(void)
     return 0;
 }
 
+/* The answer is the last: then the thread goes on, may leave, and the door may be closed. */
 static void door_answer(struct door_call *c, int result)
 {
     weir_door *d = c->door;
 
-    c->result = result;
-    sem_post(&c->answered); /* and the call is the thread's, which may be gone */
     pthread_mutex_lock(&d->lock);
     d->calls--;
     pthread_mutex_unlock(&d->lock);
     weir__wake_all(&d->end_waiters, 0);
+    c->result = result;
+    sem_post(&c->answered);
 }
 
 static int door_fiber(void *arg)
@@ -295,16 +296,16 @@ bool weir__doors_busy(const struct weir__loop *l)
 
 void weir__doors_shut(struct weir__loop *l)
 {
+    if (weir__list_empty(&l->doors))
+        return;
     while (!weir__list_empty(&l->doors)) {
         weir_door *d = WEIR__ENTRY(l->doors.next, struct weir_door, link);
 
-        pthread_mutex_lock(&d->lock);
-        d->shut = true;
-        pthread_mutex_unlock(&d->lock);
-        weir__inbox_serve(l); /* those that came before are answered: their pen is dead */
         weir__list_remove(&d->link);
         pthread_mutex_lock(&d->lock);
-        d->loop = NULL; /* now any thread may free it */
+        d->shut = true;
+        d->loop = NULL; /* now any thread may free it, once nobody is in it */
         pthread_mutex_unlock(&d->lock);
     }
+    weir__inbox_serve(l); /* those who wait for an answer are still in theirs, and get it */
 }
