@@ -24,7 +24,7 @@ struct weir_config {
     struct weir_alloc alloc;  /* all zero: malloc */
     void (*log)(void *ctx, int level, const char *text); /* NULL: silent; may not call weir */
     void *log_ctx;
-    uint32_t catch_overflow; /* 1: a SIGSEGV handler names the fiber whose stack overflowed */
+    uint32_t catch_overflow; /* 1: SIGSEGV names the fiber whose stack overflowed; one loop only */
     uint32_t reserved[5];    /* must be zero */
 };
 

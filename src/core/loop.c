@@ -330,7 +330,7 @@ int weir__loop_run(const struct weir_config *config, bool sim, uint64_t seed, in
         return -EBUSY;
     r = fn ? weir__loop_configure(&l.config, config) : -EINVAL;
     if (r == 0 && l.config.loops > 1)
-        return sim ? -ENOTSUP : weir__group_run(&l.config, &m);
+        return sim || l.config.catch_overflow ? -ENOTSUP : weir__group_run(&l.config, &m);
     if (r == 0)
         r = weir__loop_up(&l, sim, seed);
     if (r < 0)

@@ -204,6 +204,9 @@ TEST(one_loop_is_any_loop)
     EQ(weir_loop_index(), WEIR_ENOFIBER);
     EQ(weir_run(&toomany, alone, NULL), -EINVAL);
     EQ(weir_sim_run(1, &many, alone, NULL), -ENOTSUP);
+    many.catch_overflow = 1;
+    EQ(weir_run(&many, alone, NULL), -ENOTSUP); /* one handler, one loop */
+    many.catch_overflow = 0;
 }
 
 /* --- channels ---------------------------------------------------------- */
