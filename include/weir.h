@@ -12,6 +12,7 @@
 #include <weir/oneshot.h>
 #include <weir/watch.h>
 #include <weir/topic.h>
+#include <weir/token.h>
 #include <weir/io.h>
 #include <weir/rand.h>
 #include <weir/backoff.h>
