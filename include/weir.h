@@ -15,6 +15,7 @@
 #include <weir/watch.h>
 #include <weir/door.h>
 #include <weir/topic.h>
+#include <weir/token.h>
 #include <weir/io.h>
 #include <weir/net.h>
 #include <weir/dns.h>

@@ -104,7 +104,8 @@ enum weir_select_kind {
     WEIR_SELECT_EVENT,  /* sync.h */
     WEIR_SELECT_FUTURE, /* oneshot.h */
     WEIR_SELECT_WATCH,  /* watch.h */
-    WEIR_SELECT_SUB     /* topic.h */
+    WEIR_SELECT_SUB,    /* topic.h */
+    WEIR_SELECT_TOKEN   /* token.h */
 };
 
 struct weir_select {

@@ -10,10 +10,9 @@ enum { SELECT_FEW = 4, SELECT_MOST = 64 };
 
 /* Those that are no channel and no scope. */
 static const struct weir__select_kind *const select_kinds[] = {
-    [WEIR_SELECT_EVENT] = &weir__select_event,
-    [WEIR_SELECT_FUTURE] = &weir__select_future,
-    [WEIR_SELECT_WATCH] = &weir__select_watch,
-    [WEIR_SELECT_SUB] = &weir__select_sub,
+    [WEIR_SELECT_EVENT] = &weir__select_event, [WEIR_SELECT_FUTURE] = &weir__select_future,
+    [WEIR_SELECT_WATCH] = &weir__select_watch, [WEIR_SELECT_SUB] = &weir__select_sub,
+    [WEIR_SELECT_TOKEN] = &weir__select_token,
 };
 
 enum { SELECT_KINDS = sizeof select_kinds / sizeof *select_kinds };

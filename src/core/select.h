@@ -20,6 +20,6 @@ struct weir__select_kind {
 };
 
 extern const struct weir__select_kind weir__select_event, weir__select_future, weir__select_watch,
-    weir__select_sub;
+    weir__select_sub, weir__select_token;
 
 #endif
