@@ -411,6 +411,31 @@ SIM_TEST(a_callback_may_use_the_cache)
     return 0;
 }
 
+/* Each that leaves puts the next, which pushes it out in turn: on a fiber's stack. */
+static void put_next(void *ctx, const void *key, size_t len, const void *value,
+                     enum weir_cache_why why)
+{
+    struct watch *w = ctx;
+
+    (void)key, (void)len, (void)value;
+    w->told[why]++;
+    if (why == WEIR_CACHE_EVICTED && w->told[why] < 20000)
+        EQ(put(w->c, w->told[why] + 2, 1), 0);
+}
+
+SIM_TEST(callbacks_that_cause_each_other_take_turns)
+{
+    struct watch *w = &watched;
+
+    *w = (struct watch){0};
+    w->c = ints(LIMITS(.max_entries = 1, .on_evict = put_next, .ctx = w));
+    EQ(put(w->c, 1, 1), 0);
+    EQ(put(w->c, 2, 1), 0);
+    EQ(w->told[WEIR_CACHE_EVICTED], 20000);
+    weir_cache_free(&w->c);
+    return 0;
+}
+
 static int closed_put;
 
 static void put_at_the_end(void *ctx, const void *key, size_t len, const void *value,

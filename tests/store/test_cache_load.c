@@ -256,6 +256,24 @@ SIM_TEST(a_load_does_not_replace_what_was_put_after_it_began)
     return during_load(PUT);
 }
 
+SIM_TEST(an_error_of_what_was_invalidated_is_not_kept)
+{
+    struct world w = {.takes = WEIR_S(1), .key = 1, .fail = -EIO};
+    weir_scope *s;
+
+    make(&w, WITH(.ttl = WEIR_S(99), .negative_ttl = WEIR_S(99)));
+    s = weir_scope_open(NULL);
+    GO(s, asker, &w);
+    EQ(weir_sleep(weir_after(WEIR_MS(1))), 0);
+    EQ(forget(&w, 1), 1);
+    EQ(weir_scope_close(&s), 0);
+    EQ(w.code, -EIO);
+    EQ(look(&w, 1), -1);
+    EQ(stats_of(&w).entries, 0);
+    weir_cache_free(&w.c);
+    return 0;
+}
+
 SIM_TEST(an_invalidated_refresh_is_cancelled)
 {
     struct world w = {.takes = WEIR_S(5)};
