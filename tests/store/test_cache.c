@@ -728,7 +728,7 @@ static int plain_everything(void *arg)
 
     (void)arg;
     for (int i = 0; i < 60; i++) {
-        char key[8];
+        char key[16];
         snprintf(key, sizeof key, "k%d", i);
         failed += put_text(c, key) < 0;
         if (weir_cache_get(c, key, strlen(key), &h) == 1)
