@@ -108,7 +108,10 @@ static bool flight_awaits(const struct weir__flight *f, const struct weir__node 
 
 int weir__flight_hangs(const struct weir__flight *f)
 {
-    return flight_awaits(f, weir__self()->node, WEIR__FLIGHT_DEEP) ? -EDEADLK : 0;
+    const struct weir__fiber *me = weir__self();
+
+    weir__check(me);
+    return flight_awaits(f, me->node, WEIR__FLIGHT_DEEP) ? -EDEADLK : 0;
 }
 
 /* --- the flight ---------------------------------------------------------------- */
@@ -124,6 +127,7 @@ static int flight_load(struct weir__flight *f)
     struct weir__fiber *me = weir__self();
     int r = -ECANCELED;
 
+    weir__check(me);
     weir__node_init(&f->node, me->node, me, WEIR__NODE_LIMIT);
     f->node.timer.fire = flight_mark;
     me->node = &f->node;
@@ -197,6 +201,7 @@ int weir__flight_wait(struct weir__flight *f)
     struct weir__waiter w;
     int r;
 
+    weir__check(me);
     f->refs++;
     f->waiting++;
     f->set->waiting++;

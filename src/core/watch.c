@@ -194,7 +194,7 @@ int weir_watcher_init(struct weir_watcher *r, weir_watch *w)
         return -EINVAL;
     *r = (struct weir_watcher){.why = w ? w->poison : -EINVAL};
     weir__list_init(watch_link(r));
-    if (r->why < 0)
+    if (!w || r->why < 0)
         return r->why;
     r->watch = w;
     r->seen = w->version;

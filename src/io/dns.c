@@ -7,6 +7,8 @@
 
 #include <netdb.h>
 #include <netinet/in.h>
+#include <string.h>
+#include <stddef.h>
 
 #include "io/io.h"
 #include "io/owned.h"
@@ -33,10 +35,13 @@ static int dns_code(int e)
 
 static void dns_port_set(struct weir_addr *a, uint16_t port)
 {
-    if (weir__addr_any(a)->sa_family == AF_INET)
-        ((struct sockaddr_in *)(void *)a->storage)->sin_port = htons(port);
-    else
-        ((struct sockaddr_in6 *)(void *)a->storage)->sin6_port = htons(port);
+    /* Both kinds have the port in the same place: two bytes after the family. */
+    uint16_t net = htons(port);
+
+    _Static_assert(offsetof(struct sockaddr_in, sin_port) ==
+                       offsetof(struct sockaddr_in6, sin6_port),
+                   "one place");
+    memcpy((char *)a->storage + offsetof(struct sockaddr_in, sin_port), &net, sizeof net);
 }
 
 static int dns_getaddrinfo(struct weir__lookup *l)
