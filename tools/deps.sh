@@ -6,7 +6,7 @@
 # Run as root, or as someone who may sudo.  Does nothing, and needs no network, if all is there.
 set -eu
 
-build='gcc libc6-dev meson ninja-build pkg-config libcurl4-openssl-dev node-llhttp'
+build='gcc libc6-dev meson ninja-build pkg-config libcurl4-openssl-dev libc-ares-dev node-llhttp'
 # Sanitizers and valgrind; lint; peers that tests talk to; the other architecture.
 test='g++ clang clang-format clang-tidy libclang-rt-14-dev cppcheck valgrind mandoc
       curl nginx-light openssl qemu-user gcc-aarch64-linux-gnu libc6-dev-arm64-cross'

@@ -19,7 +19,10 @@
  * was.  A cancelled fiber aborts its request at once.
  *
  * libcurl does the protocols: keep-alive, HTTP/2 over TLS, proxies,
- * compression, redirects.  A client belongs to the run in which it was made,
+ * compression, redirects.  Names are looked up by c-ares where the library was
+ * built with it, once for all requests that wait for the same one, and kept
+ * as long as their TTL says, 50 s at most; names without a dot, and all names
+ * without c-ares, by the system on a thread each.  A client belongs to the run in which it was made,
  * and must be freed before that run ends.
  */
 #ifndef WEIR_HTTP_H
@@ -34,22 +37,24 @@ typedef struct weir_http weir_http;
 /* --- the client -------------------------------------------------------- */
 
 struct weir_http_opts {
-    const char *agent;    /* User-Agent; NULL: "weir/VERSION"; "": none */
-    const char *proxy;    /* NULL: as the environment says (https_proxy ...); "": none */
-    const char *ca_file;  /* certificates to trust, PEM; NULL: the system's */
-    uint32_t insecure;    /* 1: certificates are not verified */
-    uint32_t http1;       /* 1: no HTTP/2 */
-    uint32_t per_host;    /* connections to one host; further requests wait; 0: no limit */
-    uint32_t connections; /* in all; 0: no limit */
-    uint32_t idle;        /* connections kept for reuse; 0: 64.  At least 2 x the requests that
+    const char *agent;       /* User-Agent; NULL: "weir/VERSION"; "": none */
+    const char *proxy;       /* NULL: as the environment says (https_proxy ...); "": none */
+    const char *ca_file;     /* certificates to trust, PEM; NULL: the system's */
+    const char *dns_servers; /* "ADDRESS[:PORT],..." to ask; NULL: the system's.  Needs c-ares */
+    uint32_t insecure;       /* 1: certificates are not verified */
+    uint32_t http1;          /* 1: no HTTP/2 */
+    uint32_t per_host;       /* connections to one host; further requests wait; 0: no limit */
+    uint32_t connections;    /* in all; 0: no limit */
+    uint32_t idle;           /* connections kept for reuse; 0: 64.  At least 2 x the requests that
                              ever ran at once are kept */
-    uint32_t reserved[5]; /* must be zero */
+    uint32_t reserved[5];    /* must be zero */
 };
 
 /* NULL is all defaults; strings are copied.  Never NULL: see weir_http_error. */
 WEIR_API weir_http *weir_http_new(const struct weir_http_opts *opts);
 
-/* 0, or why the client could not be made: -EINVAL, -ENOMEM, WEIR_ENOFIBER. */
+/* 0, or why the client could not be made: -EINVAL, -ENOMEM, -ENOTSUP (too old a libcurl, or
+   dns_servers without c-ares), WEIR_ENOFIBER. */
 WEIR_API int weir_http_error(const weir_http *client);
 
 /*

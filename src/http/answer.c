@@ -93,7 +93,7 @@ static size_t answer_hold(struct weir__http_transfer *t, const char *data, size_
         t->paused = true;
         return CURL_WRITEFUNC_PAUSE;
     }
-    if (b->cap <= WEIR__HTTP_HOLD && weir__http_buf_grow(b, WEIR__HTTP_HOLD - b->len))
+    if (weir__http_buf_grow(b, size) < 0)
         return answer_refuse(t, -ENOMEM);
     memcpy(b->data + b->len, data, size);
     b->len += size;

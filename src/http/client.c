@@ -88,9 +88,14 @@ static int client_check(const struct weir_http_opts *o)
     return o->insecure > 1 || o->http1 > 1 ? -EINVAL : 0;
 }
 
+static size_t client_length(const char *text)
+{
+    return text ? strlen(text) + 1 : 0;
+}
+
 static char *client_string(char *to, const char **from)
 {
-    size_t size = *from ? strlen(*from) + 1 : 0;
+    size_t size = client_length(*from);
 
     if (!size)
         return to;
@@ -109,14 +114,15 @@ static int client_copy(weir_http *c, const struct weir_http_opts *opts)
         c->opts.agent = agent;
     if (!c->opts.idle)
         c->opts.idle = WEIR__HTTP_IDLE;
-    c->strings_size = strlen(c->opts.agent) + 1 + (c->opts.proxy ? strlen(c->opts.proxy) + 1 : 0) +
-                      (c->opts.ca_file ? strlen(c->opts.ca_file) + 1 : 0);
+    c->strings_size = client_length(c->opts.agent) + client_length(c->opts.proxy) +
+                      client_length(c->opts.ca_file) + client_length(c->opts.dns_servers);
     to = c->strings = weir__alloc(c->strings_size);
     if (!to)
         return -ENOMEM;
     to = client_string(to, &c->opts.agent);
     to = client_string(to, &c->opts.proxy);
-    (void)client_string(to, &c->opts.ca_file);
+    to = client_string(to, &c->opts.ca_file);
+    (void)client_string(to, &c->opts.dns_servers);
     return 0;
 }
 
@@ -159,6 +165,7 @@ static int client_close(void *client)
     while (!weir__list_empty(&c->active))
         weir__http_transfer_abort(WEIR__ENTRY(c->active.next, struct weir__http_transfer, link),
                                   WEIR_HTTP_CANCELLED, -ECANCELED);
+    weir__http_names_free(c);
     curl_multi_setopt(c->multi, CURLMOPT_TIMERFUNCTION, NULL);
     (void)curl_multi_cleanup(c->multi);
     c->multi = NULL;
@@ -190,9 +197,14 @@ static int client_make(void *birth)
     r = curl_global_init(CURL_GLOBAL_DEFAULT) ? -ENOMEM : client_copy(c, b->opts);
     if (r == 0)
         r = client_multi(c);
-    if (r < 0)
+    if (r == 0)
+        r = weir__http_names_open(c);
+    if (r < 0) {
+        weir__http_names_free(c);
+        (void)curl_multi_cleanup(c->multi);
         weir__http_unref(c);
-    else
+    }
+    if (r == 0)
         b->made = c;
     return r;
 }

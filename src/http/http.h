@@ -41,18 +41,20 @@ struct weir__http_buf {
 };
 
 struct weir__http_transfer {
-    struct weir__list link; /* in client->active, while libcurl has it */
+    struct weir__list link; /* in client->active while libcurl has it, or waits for a name */
     struct weir__http_transfer *next_free;
     weir_http *client;
     CURL *easy;
-    struct curl_slist *headers;
+    struct curl_slist *headers, *resolve;
     struct weir_event event; /* set: look again */
     struct weir__timer timer;
     weir_time start, since, total_at; /* since: when this phase began, or the last byte came */
     weir_span connect, ttfb, idle, total;
+    weir_span named; /* from start until its name was known and libcurl took over */
     uint64_t max_body;
     enum weir__http_phase phase;
     bool active;    /* libcurl has it */
+    bool naming;    /* waits for the addresses of its host */
     bool pulled;    /* the body goes to a reader, not into one buffer */
     bool paused;    /* waits for the reader */
     bool follows;   /* redirects are followed */
@@ -80,6 +82,7 @@ struct weir_http {
     struct weir__timer timer;
     struct weir__list active;
     struct weir__http_transfer *pool;
+    struct weir__http_names *names; /* NULL: libcurl resolves */
     struct weir__http_sock **socks;
     size_t sock_count;
     size_t refs;          /* the handle, and each transfer that is out */
@@ -113,8 +116,10 @@ struct weir__http_transfer *weir__http_transfer_take(weir_http *c);
 /* Back into the pool; aborts it if need be. */
 void weir__http_transfer_give(struct weir__http_transfer *t);
 void weir__http_transfer_destroy(struct weir__http_transfer *t);
-/* Hands it to libcurl.  0 or a negative code. */
-int weir__http_transfer_start(struct weir__http_transfer *t);
+/* Begins: looks its name up if need be, and hands it to libcurl.  0 or a negative code. */
+int weir__http_transfer_start(struct weir__http_transfer *t, const char *url);
+/* Its name is known (0), or why not: it goes on, or ends. */
+void weir__http_transfer_named(struct weir__http_transfer *t, int code);
 /* Takes it away from libcurl, with an outcome of ours.  Not from a callback of libcurl. */
 void weir__http_transfer_abort(struct weir__http_transfer *t, enum weir_http_outcome outcome,
                                int code);
@@ -124,6 +129,17 @@ void weir__http_transfer_ended(struct weir__http_transfer *t, CURLcode result);
 void weir__http_phase_set(struct weir__http_transfer *t, enum weir__http_phase phase);
 /* Makes room for `more` bytes and a 0 behind them.  0 or -ENOMEM. */
 int weir__http_buf_grow(struct weir__http_buf *b, size_t more);
+
+/* --- names_cares.c, or names_none.c without c-ares ----------------------- */
+
+/* 0 or a negative code; what was opened is freed by the other in any case. */
+int weir__http_names_open(weir_http *c);
+void weir__http_names_free(weir_http *c);
+/*
+ * 1: libcurl can go on by itself.  0: t stands in a list by its link, and
+ * weir__http_transfer_named tells it in the end, perhaps before this returns.
+ */
+int weir__http_name_find(struct weir__http_transfer *t, const char *url);
 
 /* --- easy.c ------------------------------------------------------------ */
 

@@ -208,7 +208,7 @@ static weir_span outcome_time(const struct weir__http_transfer *t, CURLINFO what
     curl_off_t us = 0;
 
     curl_easy_getinfo(t->easy, what, &us);
-    return us > 0 ? WEIR_US(us) : reached ? 0 : -1;
+    return us > 0 || reached ? t->named + WEIR_US(us) : -1;
 }
 
 static void outcome_times(struct weir__http_transfer *t)

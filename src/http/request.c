@@ -32,7 +32,7 @@ static int request_begin(void *start)
     s->t->pulled = s->pulled;
     r = weir__http_easy_setup(s->t, s->req);
     if (r == 0)
-        r = weir__http_transfer_start(s->t);
+        r = weir__http_transfer_start(s->t, s->req->url);
     if (r < 0) {
         weir__http_transfer_give(s->t);
         s->t = NULL;

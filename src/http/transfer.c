@@ -81,6 +81,7 @@ struct weir__http_transfer *weir__http_transfer_take(weir_http *c)
     t->phase = WEIR__HTTP_IN_CONNECT;
     t->pulled = t->paused = t->follows = t->head_done = t->reading = t->no_body = t->once = false;
     t->why = t->sink_error = 0;
+    t->named = 0;
     t->head.at = t->head.len = t->body.at = t->body.len = 0;
     t->out = (struct weir_http_resp){
         .retry_after = -1, .dns = -1, .connect = -1, .tls = -1, .ttfb = -1, .total = -1};
@@ -93,10 +94,10 @@ void weir__http_transfer_give(struct weir__http_transfer *t)
 {
     weir_http *c = t->client;
 
-    if (t->active)
-        weir__http_transfer_abort(t, WEIR_HTTP_CANCELLED, -ECANCELED);
+    weir__http_transfer_abort(t, WEIR_HTTP_CANCELLED, -ECANCELED);
     curl_slist_free_all(t->headers);
-    t->headers = NULL;
+    curl_slist_free_all(t->resolve);
+    t->headers = t->resolve = NULL;
     if (t->body.cap > WEIR__HTTP_KEEP)
         transfer_buf_free(&t->body);
     if (c->closed) {
@@ -185,24 +186,38 @@ static void transfer_count(weir_http *c)
     }
 }
 
-int weir__http_transfer_start(struct weir__http_transfer *t)
+static int transfer_hand(struct weir__http_transfer *t)
 {
     weir_http *c = t->client;
+
+    if (curl_multi_add_handle(c->multi, t->easy) != CURLM_OK)
+        return -ENOMEM;
+    t->active = true;
+    weir__list_append(&c->active, &t->link);
+    transfer_count(c);
+    return 0;
+}
+
+int weir__http_transfer_start(struct weir__http_transfer *t, const char *url)
+{
+    int r;
 
     t->start = weir_now();
     t->total_at = t->total ? transfer_sum(t->start, t->total) : WEIR_NEVER;
     weir__http_phase_set(t, WEIR__HTTP_IN_CONNECT);
     if (t->why)
         return t->why;
-    if (curl_multi_add_handle(c->multi, t->easy) != CURLM_OK) {
-        weir__timer_stop(&t->timer);
-        return -ENOMEM;
+    t->naming = true;
+    r = weir__http_name_find(t, url);
+    if (r != 0) {
+        t->naming = false;
+        r = r > 0 ? transfer_hand(t) : r;
     }
-    t->active = true;
-    weir__list_append(&c->active, &t->link);
-    transfer_count(c);
-    weir__http_turn(c);
-    return 0;
+    if (r < 0)
+        weir__timer_stop(&t->timer);
+    else
+        weir__http_turn(t->client);
+    return r;
 }
 
 static void transfer_stop(struct weir__http_transfer *t)
@@ -214,6 +229,9 @@ static void transfer_stop(struct weir__http_transfer *t)
         weir__list_remove(&t->link);
         t->active = false;
         c->running--;
+    } else if (t->naming) {
+        weir__list_remove(&t->link);
+        t->naming = false;
     }
     weir__timer_stop(&t->timer);
     t->phase = WEIR__HTTP_IN_DONE;
@@ -226,10 +244,26 @@ void weir__http_transfer_ended(struct weir__http_transfer *t, CURLcode result)
     transfer_stop(t);
 }
 
+void weir__http_transfer_named(struct weir__http_transfer *t, int code)
+{
+    t->naming = false;
+    t->named = weir_now() - t->start;
+    if (code == 0)
+        code = transfer_hand(t);
+    if (code == 0)
+        return;
+    weir__http_outcome_set(t,
+                           code == WEIR_EDNS    ? WEIR_HTTP_DNS
+                           : code == -ECANCELED ? WEIR_HTTP_CANCELLED
+                                                : WEIR_HTTP_FAILED,
+                           code);
+    transfer_stop(t);
+}
+
 void weir__http_transfer_abort(struct weir__http_transfer *t, enum weir_http_outcome outcome,
                                int code)
 {
-    if (!t->active)
+    if (!t->active && !t->naming)
         return;
     weir__http_outcome_set(t, outcome, code);
     transfer_stop(t);
