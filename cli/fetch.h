@@ -17,8 +17,8 @@
 struct fetch_opts {
     struct fetch_policy policy;
     struct fetch_halt halt;
-    const char *method, *agent, *proxy;
-    const char **headers; /* "Name: value" */
+    const char *method, *agent, *proxy, *ca_file, *dns_servers; /* NULL: none */
+    const char **headers;                                       /* "Name: value" */
     size_t header_count;
     char *data;
     size_t data_len;

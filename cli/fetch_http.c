@@ -26,8 +26,11 @@ int fetch_client_new(struct fetch_client **c, const struct fetch_opts *opts)
     struct fetch_client *made = calloc(1, sizeof *made);
     if (made == NULL)
         return -ENOMEM;
-    struct weir_http_opts http = {
-        .agent = opts->agent, .proxy = opts->proxy, .insecure = opts->insecure};
+    struct weir_http_opts http = {.agent = opts->agent,
+                                  .proxy = opts->proxy,
+                                  .ca_file = opts->ca_file,
+                                  .dns_servers = opts->dns_servers,
+                                  .insecure = opts->insecure};
     made->opts = opts;
     made->http = weir_http_new(&http);
     *c = made;

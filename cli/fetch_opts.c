@@ -16,6 +16,7 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
+#include <weir/net.h>
 
 enum {
     OPTS_PER_HOST = 256,
@@ -38,6 +39,8 @@ enum {
     OPTS_BODY,
     OPTS_MAX_BODY,
     OPTS_COMPRESSED,
+    OPTS_CACERT,
+    OPTS_DNS,
     OPTS_HALT,
     OPTS_SEED,
     OPTS_QUIET,
@@ -82,6 +85,8 @@ static const struct option opts_long[] = {
     {"location", no_argument, NULL, 'L'},
     {"insecure", no_argument, NULL, 'k'},
     {"compressed", no_argument, NULL, OPTS_COMPRESSED},
+    {"cacert", required_argument, NULL, OPTS_CACERT},
+    {"dns-servers", required_argument, NULL, OPTS_DNS},
     {"proxy", required_argument, NULL, 'x'},
     {"halt", required_argument, NULL, OPTS_HALT},
     {"seed", required_argument, NULL, OPTS_SEED},
@@ -269,6 +274,23 @@ static int opts_method(const struct args *a, struct fetch_opts *o)
     return 0;
 }
 
+/* Addresses of servers, each with a port or without. */
+static int opts_dns(struct args *a)
+{
+    const char *at = a->value;
+    struct weir_addr addr;
+    char one[128];
+    do {
+        size_t n = strcspn(at, ",");
+        snprintf(one, sizeof one, "%.*s", (int)n, at);
+        if (n >= sizeof one ||
+            (weir_addr_host(one, 53, &addr) < 0 && weir_addr_parse(one, &addr) < 0))
+            return args_fail(a, "is not ADDRESS[:PORT],...");
+        at += n + (at[n] == ',');
+    } while (*at != 0);
+    return 0;
+}
+
 static int opts_request(struct args *a, int key, struct fetch_opts *o)
 {
     switch (key) {
@@ -290,6 +312,12 @@ static int opts_request(struct args *a, int key, struct fetch_opts *o)
     case 'x':
         o->proxy = a->value;
         return 0;
+    case OPTS_CACERT:
+        o->ca_file = a->value;
+        return access(a->value, R_OK) == 0 ? 0 : args_fail(a, "cannot be read");
+    case OPTS_DNS:
+        o->dns_servers = a->value;
+        return opts_dns(a);
     default:
         o->compressed = true;
         return 0;
@@ -441,7 +469,8 @@ int fetch_opts_parse(struct fetch_opts *o, int argc, char **argv)
         }
         if (key == OPTS_RETRY_POST)
             retry_post = true;
-        else if ((key < 256 && strchr("XHdALkx", key) != NULL) || key == OPTS_COMPRESSED)
+        else if ((key < 256 && strchr("XHdALkx", key) != NULL) || key == OPTS_COMPRESSED ||
+                 key == OPTS_CACERT || key == OPTS_DNS)
             r = opts_request(&a, key, o);
         else if (key == 'm' || (key >= OPTS_CONNECT && key <= OPTS_DEADLINE))
             r = opts_times(&a, key, o);

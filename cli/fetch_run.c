@@ -329,7 +329,9 @@ int fetch_run(const struct fetch_opts *opts)
         int r = weir_run(&config, run_main, run);
         code = r == 0 ? fetch_counts_exit(&run->counts) : 4;
         if (r < 0)
-            fprintf(stderr, "weir fetch: %s\n", weir_strerror(r));
+            fprintf(stderr, "weir fetch: %s\n",
+                    r == -ENOTSUP ? "--dns-servers needs a weir built with c-ares"
+                                  : weir_strerror(r));
     }
     (void)fetch_out_close(&run->out);
     free(run);

@@ -4,6 +4,7 @@
 #   sh tests/cli/chaos.sh WEIR      TAP; every step waits for what it needs, not for a time
 set -u
 command -v curl >/dev/null || { echo '1..0 # SKIP no curl'; exit 0; }
+. "$(dirname "$0")/tap.sh"
 weir=$(cd "$(dirname "$1")" && pwd)/$(basename "$1")
 work=$(mktemp -d)
 cd "$work" || exit 1
@@ -12,25 +13,6 @@ LC_ALL=C
 export LC_ALL
 unset http_proxy HTTP_PROXY all_proxy ALL_PROXY
 trap '[ -z "$pid" ] || kill "$pid" 2>/dev/null; rm -rf "$work"' EXIT
-
-number=0
-failed=0
-ok() { # STATUS NAME
-    number=$((number + 1))
-    if [ "$1" = 0 ]; then
-        echo "ok $number - $2"
-    else
-        echo "not ok $number - $2"
-        failed=1
-    fi
-}
-
-# same FOUND WANTED NAME
-same() {
-    [ "$1" = "$2" ]
-    ok $? "$3"
-    [ "$1" = "$2" ] || printf '#  found: %s\n# wanted: %s\n' "$1" "$2"
-}
 
 start() { # FLAG ...: sets $pid and $url
     : >out
@@ -220,5 +202,4 @@ ok $? 'one seed: the same faults in any order'
 ! cmp -s first third
 ok $? 'another seed: other faults'
 
-echo "1..$number"
-exit $failed
+tap_end

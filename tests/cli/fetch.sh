@@ -3,6 +3,7 @@
 #
 #   sh tests/cli/fetch.sh WEIR      TAP; every step waits for what it needs, not for a time
 set -u
+. "$(dirname "$0")/tap.sh"
 weir=$(cd "$(dirname "$1")" && pwd)/$(basename "$1")
 work=$(mktemp -d)
 cd "$work" || exit 1
@@ -12,26 +13,6 @@ NO_COLOR=1
 export LC_ALL NO_COLOR
 unset http_proxy HTTP_PROXY all_proxy ALL_PROXY
 trap '[ -z "$pid" ] || kill "$pid" 2>/dev/null; rm -rf "$work"' EXIT
-
-number=0
-failed=0
-ok() { # STATUS NAME
-    number=$((number + 1))
-    if [ "$1" = 0 ]; then
-        echo "ok $number - $2"
-    else
-        echo "not ok $number - $2"
-        sed 's/^/#   /' err 2>/dev/null | tail -n 5
-        failed=1
-    fi
-}
-
-# same FOUND WANTED NAME
-same() {
-    [ "$1" = "$2" ]
-    ok $? "$3"
-    [ "$1" = "$2" ] || printf '#  found: %s\n# wanted: %s\n' "$1" "$2"
-}
 
 server() { # FLAG ...: sets $pid and $url
     [ -z "$pid" ] || { kill "$pid"; wait "$pid" 2>/dev/null; }
@@ -148,5 +129,4 @@ server --seed 1 --rate-limit 20/s
 urls 1 40 | { fetch --retry 11; echo "$code" >code; }
 same "$(cat code) $(summary) $(stat_of client)" '0 40 40 0 0 0' \
     'the third 429 holds everyone back until Retry-After has passed'
-echo "1..$number"
-exit $failed
+tap_end
