@@ -12,7 +12,8 @@
  * What it promises: a result of 0 means a complete answer, whatever its
  * status; a body that was cut, reset or broken is never a success.  At most
  * 256 KiB are held for a body that is read piece by piece: a slow reader
- * stops the sender.  TLS certificates are verified unless that is switched
+ * stops the sender.  (Not so where 1 KiB decodes to more than that, which
+ * libcurl decodes at one go; max_body is the guard.)  TLS certificates are verified unless that is switched
  * off.  A request that is not idempotent (POST, PATCH ...) goes out once; one
  * that is may be sent again, unseen, if a connection that was kept for reuse
  * turns out to be dead.  Each phase has its own deadline, and the outcome says which one it

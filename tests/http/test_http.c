@@ -6,7 +6,18 @@
  */
 #include "http/server.h"
 
+#include <malloc.h>
 #include <weir/call.h>
+
+#include "http/http.h"
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define HEAP_IS_FOREIGN 1
+#elif defined(__has_feature)
+#define HEAP_IS_FOREIGN (__has_feature(address_sanitizer) || __has_feature(thread_sanitizer))
+#else
+#define HEAP_IS_FOREIGN 0
+#endif
 
 /* --- a test's body between a server and a client that it may use -------- */
 
@@ -319,6 +330,39 @@ SERVED(a_slow_reader_stops_the_sender)
     EQ(resp.outcome, WEIR_HTTP_OK);
     EQ(weir_http_read(&resp, buf, 1), 0);
     weir_http_close(&resp);
+}
+
+/* All that malloc has given out, to libcurl too: bytes. */
+static size_t heap(void)
+{
+    struct mallinfo2 m = mallinfo2();
+
+    return m.uordblks + m.hblkhd;
+}
+
+SERVED(a_transfer_whose_reader_sleeps_holds_at_most_256_KiB)
+{
+    enum { N = 16 };
+    static struct weir_http_resp resp[N];
+    struct weir_http_req req = to("/big"), warm = to("/ok");
+    size_t before, held;
+    char buf[1];
+
+    if (HEAP_IS_FOREIGN)
+        SKIP("a sanitizer's malloc does not say what it gave out");
+    EQ(weir_http_do(world.client, &warm, &resp[0]), 0);
+    before = heap();
+    for (int i = 0; i < N; i++) {
+        EQ(weir_http_open(world.client, &req, &resp[i]), 0);
+        EQ(weir_http_read(&resp[i], buf, 1), 1);
+    }
+    (void)weir_sleep(weir_after(WEIR_MS(200))); /* now each has all that it takes */
+    held = (heap() - before) / N;
+    test_note("%zu bytes held a transfer", held);
+    LE(WEIR__HTTP_HOLD / 2, held); /* or nothing was measured */
+    LE(held, 256 << 10);
+    for (int i = 0; i < N; i++)
+        weir_http_close(&resp[i]);
 }
 
 SERVED(a_truncated_body_that_is_read_ends_in_an_error)
