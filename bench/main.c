@@ -1,5 +1,5 @@
 /*
- * main.c -- weir's workloads: bench/run.sh sets them beside the floor and the peers.
+ * main.c -- weir's workloads: bench/compare.sh sets them beside the floor and the peers.
  */
 #include <weir.h>
 
