@@ -55,7 +55,7 @@ static int fetch(void *ctx, weir_page *page)
     const char *cursor = weir_page_cursor(page, NULL);
     int number = cursor ? atoi(cursor) : 1, n = number == PAGES ? LAST_PAGE : PAGE, r;
     struct item items[PAGE];
-    char next[8];
+    char next[16];
 
     if ((r = weir_call(api->policy, request, NULL)) < 0)
         return r;
