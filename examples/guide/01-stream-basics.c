@@ -14,6 +14,12 @@ struct word {
     char text[24];
 };
 
+/* What weir_enumerate makes of a word. */
+struct numbered {
+    uint64_t index;
+    struct word word;
+};
+
 struct person {
     const char *name;
     int age;
@@ -54,10 +60,12 @@ static int process(void *ctx, void *in, void *out)
     return 1;
 }
 
-static int say_word(void *ctx, void *in, void *out)
+static int say_numbered(void *ctx, void *in, void *out)
 {
+    const struct numbered *n = in;
+
     (void)ctx, (void)out;
-    printf(" %s", ((struct word *)in)->text);
+    printf(" %" PRIu64 ":%s", n->index, n->word.text);
     return 1;
 }
 
@@ -69,7 +77,8 @@ static int process_all(void)
     int r;
 
     s = weir_then(s, process, NULL, WEIR_TYPE(struct word));
-    r = weir_for_each(&s, say_word, NULL);
+    s = weir_enumerate(s, 1, WEIR_TYPE(struct numbered));
+    r = weir_for_each(&s, say_numbered, NULL);
     putchar('\n');
     return r;
 }

@@ -12,19 +12,41 @@
 
 enum { DRAWS = 9, CLIENTS = 1000, SLOTS = 50 };
 
-static int draw(const char *name, enum weir_jitter jitter)
+static int draw(const char *name, enum weir_grow grow, enum weir_jitter jitter)
 {
     struct weir_backoff law;
     struct weir_backoff_state state = {0};
     struct weir_rng rng;
-    int r = weir_backoff_init(&law, &(struct weir_backoff_opts){
-                                        .base = WEIR_MS(500), .cap = WEIR_S(30), .jitter = jitter});
+    int r = weir_backoff_init(
+        &law, &(struct weir_backoff_opts){
+                  .base = WEIR_MS(500), .cap = WEIR_S(30), .grow = grow, .jitter = jitter});
 
     weir_rng_init(&rng, 1, 0);
     printf("%-13s", name);
     for (int i = 0; i < DRAWS && r == 0; i++)
         printf(" %6.3f", (double)weir_backoff_next(&law, &state, &rng) / 1e9);
     puts(" s");
+    return r;
+}
+
+static int draw_all(void)
+{
+    static const struct {
+        const char *name;
+        enum weir_grow grow;
+        enum weir_jitter jitter;
+    } laws[] = {
+        {"immediate", WEIR_GROW_NONE, WEIR_JITTER_NONE},
+        {"fixed", WEIR_GROW_FIXED, WEIR_JITTER_NONE},
+        {"exponential", WEIR_GROW_EXPONENTIAL, WEIR_JITTER_NONE},
+        {"full", WEIR_GROW_EXPONENTIAL, WEIR_JITTER_FULL},
+        {"equal", WEIR_GROW_EXPONENTIAL, WEIR_JITTER_EQUAL},
+        {"decorrelated", WEIR_GROW_EXPONENTIAL, WEIR_JITTER_DECORRELATED},
+    };
+    int r = 0;
+
+    for (size_t i = 0; i < sizeof laws / sizeof *laws && r == 0; i++)
+        r = draw(laws[i].name, laws[i].grow, laws[i].jitter);
     return r;
 }
 
@@ -90,9 +112,7 @@ static int app(void *arg)
     int r;
 
     (void)arg;
-    if ((r = draw("none", WEIR_JITTER_NONE)) < 0 || (r = draw("full", WEIR_JITTER_FULL)) < 0 ||
-        (r = draw("equal", WEIR_JITTER_EQUAL)) < 0 ||
-        (r = draw("decorrelated", WEIR_JITTER_DECORRELATED)) < 0 || (r = small_waits()) < 0 ||
+    if ((r = draw_all()) < 0 || (r = small_waits()) < 0 ||
         (r = stampede("without jitter", WEIR_JITTER_NONE)) < 0)
         return r;
     return stampede("with full jitter", WEIR_JITTER_FULL);

@@ -64,26 +64,19 @@ static int by_fibers(const char *what, uint32_t limit)
     return r < 0 ? r : r_close;
 }
 
-static int fetch_item(void *ctx, void *in, void *out)
+static int fetch_item(void *ctx, void *item, void *out)
 {
-    struct crawl *c = ctx;
-
-    (void)in;
-    *(int *)out = fetch(c);
-    c->failed += *(int *)out < 0;
-    return 1;
+    (void)item, (void)out;
+    return fetch_fiber(ctx);
 }
 
-/* The same on a stream, where the results are wanted. */
+/* The same on a stream, which need not be an array: it is pulled as places become free. */
 static int by_stream(const char *what)
 {
     struct crawl c = {0, 0, 0};
     weir_stream *s = weir_range(0, URLS);
-    uint64_t n;
-    int r;
+    int r = weir_for_each_concurrent(&s, fetch_item, &c, AT_ONCE);
 
-    s = weir_buffer_unordered(s, fetch_item, &c, WEIR_TYPE(int), AT_ONCE);
-    r = weir_count(&s, &n);
     report(what, &c);
     return r;
 }
