@@ -70,11 +70,13 @@ static int fetch_all(int port)
 
     s = weir_buffer_unordered(s, fetch, &f, WEIR_TYPE(struct result), LIMIT);
     while ((r = weir_next(s, &result)) > 0) {
-        good += result.status == 200;
-        bytes += result.size;
-        if (result.status != 200)
+        if (result.error == 0 && result.status == 200) {
+            good++;
+            bytes += result.size;
+        } else {
             printf("page %d: %s, status %d\n", result.page, weir_strerror(result.error),
                    result.status);
+        }
     }
     weir_stream_close(&s);
     weir_http_free(&f.client);

@@ -58,7 +58,7 @@ static int work(void *arg)
         r = weir_pool_get(t->pool, &lease, weir_after(WEIR_S(5)));
     if (r < 0)
         return r; /* what the handshake said, or -ETIMEDOUT */
-    printf("%3d ms  task %d has connection #%d, used for the %d. time\n",
+    printf("%3d ms  task %d has connection #%d, use %d of it\n",
            (int)((weir_now() - t->start) / WEIR_MS(1)), t->id, (int)lease.id, (int)lease.uses);
     r = query(t, lease.object);
     if (r < 0)

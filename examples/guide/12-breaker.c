@@ -33,9 +33,10 @@ static int request(void *arg)
 static int call(void *arg)
 {
     struct service *s = arg;
+    int r = weir_call(s->policy, request, s);
 
-    s->refused += weir_call(s->policy, request, s) == WEIR_EOPEN;
-    return 0;
+    s->refused += r == WEIR_EOPEN;
+    return r == WEIR_EOPEN || r == s->says ? 0 : r; /* anything else is a failure of ours */
 }
 
 /* So many callers at the same time. */
