@@ -5,7 +5,6 @@
  * waits is the loop, not ten (or a million) fibers.  Where each task is started
  * and bounded in one place, a scope with a .limit says all of this in one line.
  */
-#include <inttypes.h>
 #include <stdio.h>
 #include <weir.h>
 

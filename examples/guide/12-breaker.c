@@ -7,7 +7,6 @@
  * state after.  A wrong request (404) is the client's fault, and no failure.
  */
 #include <errno.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <weir.h>
 

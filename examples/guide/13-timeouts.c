@@ -8,7 +8,6 @@
  */
 #include "loopback.h"
 
-#include <inttypes.h>
 #include <weir/http.h>
 
 struct fetch {
@@ -58,7 +57,10 @@ static void say(const struct fetch *f, int result)
     if (result == WEIR_ENOTRUN)
         printf("%-6s never started\n", f->path);
     else
-        printf("%-6s %-9s  %s, status %d\n", f->path, result < 0 ? "timed out" : "done",
+        printf("%-6s %-9s  %s, status %d\n", f->path,
+               result == 0            ? "done"
+               : result == -ETIMEDOUT ? "timed out"
+                                      : "failed",
                weir_http_outcome_name(f->outcome), f->status);
 }
 

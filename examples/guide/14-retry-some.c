@@ -8,7 +8,6 @@
  * by hand.  What nobody knows is not tried again.
  */
 #include <errno.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <weir.h>
 

@@ -8,7 +8,6 @@
  * goes to the dead letters instead.
  */
 #include <errno.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <weir.h>
 

@@ -7,7 +7,6 @@
  * guess from the length at some instant.  The monitor ends with the pipeline.
  */
 #include <errno.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <weir.h>
 

@@ -7,8 +7,6 @@
  * weir_balance and weir_merge are for workers with something of their own.  A
  * worker that fails is a failure of the whole, not a gap in the results.
  */
-#include <errno.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <weir.h>
 

@@ -6,7 +6,6 @@
  * then by word, so it is the same in every run.
  */
 #include <ctype.h>
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -6,7 +6,6 @@
  * attempt has a limit, and that is what trips the breaker.  There is one policy
  * a dependency; what the page can do without comes from a fallback.
  */
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <weir.h>

@@ -5,7 +5,6 @@
  * one in which nobody ever waits look alike.  What counts is how long senders
  * have been parked, and receivers: the side that waits is the faster one.
  */
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <weir.h>

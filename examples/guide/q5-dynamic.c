@@ -5,8 +5,6 @@
  * as they are done, and whoever takes one may start another.  Where the list is
  * known, weir_buffer_unordered is shorter.
  */
-#include <errno.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <weir.h>
 
