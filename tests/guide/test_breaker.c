@@ -171,8 +171,8 @@ TEST(code_12_eighty_percent_of_failures_open_it_although_successes_come_between)
 
 SIM_TEST(code_12_calls_that_time_out_are_failures)
 {
-    struct backend w = {WEIR_POLICY(WEIR_BREAKER(.failures = 20), WEIR_TIMEOUT(.each = WEIR_MS(50))),
-                        0, 0};
+    struct backend w = {
+        WEIR_POLICY(WEIR_BREAKER(.failures = 20), WEIR_TIMEOUT(.each = WEIR_MS(50))), 0, 0};
 
     for (int i = 0; i < 20; i++)
         EQ(weir_call(w.p, broken, &w), -ETIMEDOUT);

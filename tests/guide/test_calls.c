@@ -19,8 +19,8 @@ static int sleep_for(void *arg)
 
 SIM_TEST(code_13_a_batch_out_of_time_keeps_what_is_done_slot_by_slot)
 {
-    weir_span takes[8] = {WEIR_MS(10), WEIR_S(9), WEIR_MS(20), WEIR_S(9),
-                          WEIR_MS(30), WEIR_MS(5), WEIR_S(9),  WEIR_MS(5)};
+    weir_span takes[8] = {WEIR_MS(10), WEIR_S(9),  WEIR_MS(20), WEIR_S(9),
+                          WEIR_MS(30), WEIR_MS(5), WEIR_S(9),   WEIR_MS(5)};
     static const int want[8] = {7, -ETIMEDOUT, 7, -ETIMEDOUT, 7, 7, -ETIMEDOUT, WEIR_ENOTRUN};
     struct weir_job jobs[8];
 
@@ -128,9 +128,9 @@ static int tenth_stalls(void *ctx, void *in, void *out)
 
 static weir_stream *body(weir_span *nap)
 {
-    return weir_timeouts(weir_then(weir_range(0, 100), tenth_stalls, nap, INT),
-                         &(struct weir_timeouts_opts){
-                             .first = WEIR_S(2), .idle = WEIR_S(5), .total = WEIR_S(60)});
+    return weir_timeouts(
+        weir_then(weir_range(0, 100), tenth_stalls, nap, INT),
+        &(struct weir_timeouts_opts){.first = WEIR_S(2), .idle = WEIR_S(5), .total = WEIR_S(60)});
 }
 
 SIM_TEST(code_13_connect_idle_and_total_are_limits_of_their_own)
@@ -165,8 +165,8 @@ static int ask(void *arg)
 static int made(int result, enum weir_class cls, weir_span retry_after)
 {
     struct service w = {result, 0, cls, retry_after};
-    weir_policy *p = WEIR_POLICY(
-        WEIR_RETRY(.attempts = 3, .base = WEIR_MS(10), .jitter = WEIR_JITTER_NONE));
+    weir_policy *p =
+        WEIR_POLICY(WEIR_RETRY(.attempts = 3, .base = WEIR_MS(10), .jitter = WEIR_JITTER_NONE));
 
     EQ(weir_call(p, ask, &w), result);
     weir_policy_free(&p);
@@ -176,10 +176,10 @@ static int made(int result, enum weir_class cls, weir_span retry_after)
 /* The guide looks for "400" and "503" in the text of the error. */
 SIM_TEST(code_14_classes_come_from_codes_never_from_texts)
 {
-    EQ(made(-ECONNREFUSED, 0, 0), 3);                /* "connect to 10.0.0.1:4000 refused" */
-    EQ(made(-EINVAL, 0, 0), 1);                      /* "HTTP 400 ... field timeout missing" */
-    EQ(made(-ENOENT, WEIR_CLASS_CLIENT, 0), 1);      /* "order 150377 not found" */
-    EQ(made(-EDEADLK, WEIR_CLASS_TRANSIENT, 0), 3);  /* "row 404: deadlock detected, try again" */
+    EQ(made(-ECONNREFUSED, 0, 0), 3);               /* "connect to 10.0.0.1:4000 refused" */
+    EQ(made(-EINVAL, 0, 0), 1);                     /* "HTTP 400 ... field timeout missing" */
+    EQ(made(-ENOENT, WEIR_CLASS_CLIENT, 0), 1);     /* "order 150377 not found" */
+    EQ(made(-EDEADLK, WEIR_CLASS_TRANSIENT, 0), 3); /* "row 404: deadlock detected, try again" */
     EQ(weir_classify(-ETIMEDOUT), WEIR_CLASS_TRANSIENT);
     EQ(weir_classify(WEIR_EPROTO), WEIR_CLASS_SERVER);
     return 0;
@@ -256,8 +256,7 @@ SIM_TEST(anti_pattern_4_a_service_that_is_only_slow_opens_its_own_circuit_and_no
 
 SIM_TEST(q5_jobs_of_different_kinds_stand_in_one_set)
 {
-    weir_scope *s = weir_scope_open(
-        &(struct weir_scope_opts){.results = 4, .on_error = WEIR_KEEP});
+    weir_scope *s = weir_scope_open(&(struct weir_scope_opts){.results = 4, .on_error = WEIR_KEEP});
     weir_span fast = WEIR_MS(1);
     struct weir_done d;
 

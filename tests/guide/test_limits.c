@@ -67,7 +67,7 @@ SIM_TEST(code_5_each_result_knows_its_index_its_input_and_its_status)
         n++;
     }
     EQ(n, 8);
-    LT(0, order); /* as they ended, and each can be told */
+    LT(0, order);               /* as they ended, and each can be told */
     EQ(world_age(), WEIR_S(1)); /* one that hangs costs its own timeout, nobody else's */
     weir_stream_close(&s);
     weir_policy_free(&p);
@@ -103,9 +103,9 @@ static void count_dropped(void *ctx, void *in)
 
 SIM_TEST(code_5_what_a_close_cuts_is_told_one_by_one)
 {
-    weir_stream *s = weir_par_map(
-        weir_range(0, 100), nap_100, NULL, INT,
-        &(struct weir_par_opts){.limit = 5, .window = 16, .on_drop = count_dropped});
+    weir_stream *s =
+        weir_par_map(weir_range(0, 100), nap_100, NULL, INT,
+                     &(struct weir_par_opts){.limit = 5, .window = 16, .on_drop = count_dropped});
     int64_t x;
 
     memset(&gauge, 0, sizeof gauge);
@@ -132,9 +132,9 @@ static int even_is_slow(void *ctx, void *in, void *out)
 static weir_span phase(uint32_t ordered, uint32_t window)
 {
     weir_time began = weir_now();
-    weir_stream *s = weir_par_map(
-        weir_range(1, 7), even_is_slow, NULL, INT,
-        &(struct weir_par_opts){.limit = 3, .window = window, .ordered = ordered});
+    weir_stream *s =
+        weir_par_map(weir_range(1, 7), even_is_slow, NULL, INT,
+                     &(struct weir_par_opts){.limit = 3, .window = window, .ordered = ordered});
 
     EQ(weir_drain(&s), 0);
     return weir_now() - began;

@@ -217,8 +217,8 @@ SIM_TEST(code_16_backpressure_is_the_time_spent_waiting_on_each_edge)
 
 static int monitor(void *arg)
 {
-    weir_stream *s = weir_interval(
-        &(struct weir_interval_opts){.period = WEIR_MS(100), .missed = WEIR_SKIP});
+    weir_stream *s =
+        weir_interval(&(struct weir_interval_opts){.period = WEIR_MS(100), .missed = WEIR_SKIP});
     struct weir_tick t;
     int r;
 

@@ -175,8 +175,8 @@ static void tries_of(weir_span takes, int result)
 
 SIM_TEST(code_10_three_attempts_are_three_and_the_last_failure_is_told)
 {
-    weir_policy *p = WEIR_POLICY(WEIR_RETRY(.attempts = 3, .base = WEIR_MS(10), STEADY,
-                                            .on_retry = tell));
+    weir_policy *p =
+        WEIR_POLICY(WEIR_RETRY(.attempts = 3, .base = WEIR_MS(10), STEADY, .on_retry = tell));
     struct weir_call_report report;
 
     tries_of(0, -ECONNRESET);
@@ -291,8 +291,8 @@ SIM_TEST(code_10_a_budget_bounds_what_all_retries_add)
 
 static void law(struct weir_backoff *b, uint32_t jitter, weir_span base, weir_span cap)
 {
-    EQ(weir_backoff_init(
-           b, &(struct weir_backoff_opts){.base = base, .cap = cap, .jitter = jitter}),
+    EQ(weir_backoff_init(b,
+                         &(struct weir_backoff_opts){.base = base, .cap = cap, .jitter = jitter}),
        0);
 }
 

@@ -108,9 +108,9 @@ SIM_TEST(guide_8_2_a_closed_channel_ends_it_at_once_with_its_last_value)
 
 SIM_TEST(guide_8_2_an_error_may_drop_what_is_pending)
 {
-    weir_stream *s = weir_debounce(
-        weir_chain(INTS(1, 2), weir_fail(INT, -EIO)),
-        &(struct weir_debounce_opts){.quiet = WEIR_MS(300), .drop_failed = 1});
+    weir_stream *s =
+        weir_debounce(weir_chain(INTS(1, 2), weir_fail(INT, -EIO)),
+                      &(struct weir_debounce_opts){.quiet = WEIR_MS(300), .drop_failed = 1});
 
     EXPECT_NONE(s, -EIO);
     EXPECT(weir_debounce(weir_chain(INTS(1, 2), weir_fail(INT, -EIO)),
@@ -139,7 +139,8 @@ SIM_TEST(guide_8_2_a_leading_edge_goes_at_once)
     weir_scope *scope = weir_scope_open(NULL);
     struct quiet q;
 
-    quiet_open(&q, scope, (struct weir_debounce_opts){.quiet = WEIR_MS(300), .edges = WEIR_LEADING});
+    quiet_open(&q, scope,
+               (struct weir_debounce_opts){.quiet = WEIR_MS(300), .edges = WEIR_LEADING});
     say(&q, 1, WEIR_MS(100));
     say(&q, 2, WEIR_MS(400));
     say(&q, 3, WEIR_MS(100));
@@ -200,8 +201,7 @@ SIM_TEST(guide_8_3_two_seconds_have_their_hundred_firings)
 
 SIM_TEST(guide_8_3_the_first_goes_at_once_just_after_boot)
 {
-    weir_stream *s =
-        weir_throttle(INTS(1), &(struct weir_throttle_opts){.period = WEIR_EPOCH});
+    weir_stream *s = weir_throttle(INTS(1), &(struct weir_throttle_opts){.period = WEIR_EPOCH});
     int64_t x;
 
     EQ(weir_now(), WEIR_EPOCH); /* now - period is before all time */
@@ -214,8 +214,8 @@ SIM_TEST(guide_8_3_the_first_goes_at_once_just_after_boot)
 /* Both ready, value and timer: the newest goes; what it replaced is counted; the end waits not. */
 SIM_TEST(guide_8_3_the_newest_goes_the_overwritten_are_counted_the_end_is_not_delayed)
 {
-    weir_stream *s = weir_throttle(INTS(1, 2, 3, 4),
-                                   &(struct weir_throttle_opts){.period = WEIR_S(9)});
+    weir_stream *s =
+        weir_throttle(INTS(1, 2, 3, 4), &(struct weir_throttle_opts){.period = WEIR_S(9)});
     struct weir_shape_stats stats;
     int64_t x;
 
@@ -259,7 +259,7 @@ static int add_up(void *ctx, void *in, void *acc)
     struct long_sum *l = acc;
 
     (void)ctx;
-    l->sum += (uint64_t)*(int64_t *)in;
+    l->sum += (uint64_t) * (int64_t *)in;
     if (l->n++ % 1024 != 0)
         return 0;
     if (l->n == 1) {
@@ -273,7 +273,8 @@ static int add_up(void *ctx, void *in, void *acc)
 
 static int long_stream(void *arg)
 {
-    weir_stream *s = weir_map(weir_filter(weir_range(0, LONG), keep_thirds, NULL), twice, NULL, INT);
+    weir_stream *s =
+        weir_map(weir_filter(weir_range(0, LONG), keep_thirds, NULL), twice, NULL, INT);
     struct long_sum l = {0};
     uint64_t kept = (LONG + 2) / 3;
 

@@ -72,9 +72,8 @@ SIM_TEST(guide_1_1_zip_gives_back_the_head_that_has_no_partner)
 
 static weir_stream *ticker(uint32_t first_now)
 {
-    return weir_interval(&(struct weir_interval_opts){.period = WEIR_MS(100),
-                                                      .first_now = first_now,
-                                                      .missed = WEIR_SKIP});
+    return weir_interval(&(struct weir_interval_opts){
+        .period = WEIR_MS(100), .first_now = first_now, .missed = WEIR_SKIP});
 }
 
 SIM_TEST(code_1_a_tick_has_its_number_its_instant_and_when_it_came)
@@ -265,8 +264,8 @@ static int fetch_for_ever(void *ctx, weir_page *page)
 SIM_TEST(code_3_pages_without_end_end_at_their_limit)
 {
     int fetched = 0;
-    weir_stream *s = weir_pages(
-        &(struct weir_pages_opts){.fetch = fetch_for_ever, .limit = 14}, &fetched, INT);
+    weir_stream *s =
+        weir_pages(&(struct weir_pages_opts){.fetch = fetch_for_ever, .limit = 14}, &fetched, INT);
     uint64_t n;
 
     EQ(weir_count(&s, &n), WEIR_ETOOLARGE);
