@@ -431,9 +431,9 @@ static int use_one(void *arg)
     LT(l.id, 256u);
     EQ(dialled.in_use[l.id], 0); /* nobody alive has this number */
     dialled.in_use[l.id] = 1;
-    r = weir_sleep(weir_after(WEIR_MS(1 + (weir_span)(l.uses % 7))));
+    r = weir_sleep(weir_after(WEIR_MS(1 + (weir_span)(test_random() % 7))));
     dialled.in_use[l.id] = 0;
-    return r < 0 ? r : weir_pool_put(&l, l.uses % 5 == 0 ? -EPIPE : 0);
+    return r < 0 ? r : weir_pool_put(&l, test_random() % 4 == 0 ? -EPIPE : 0);
 }
 
 SIM_TEST(code_8_ids_of_live_connections_are_unique)
@@ -458,6 +458,9 @@ SIM_TEST(code_8_ids_are_unique_for_one_fiber_too)
     EQ(weir_pool_get(p, &a, WEIR_NEVER), 0);
     EQ(weir_pool_get(p, &b, WEIR_NEVER), 0);
     EQ(weir_pool_put(&a, 0), 0);
+    EQ(weir_pool_get(p, &c, WEIR_NEVER), 0);
+    NE(c.id, b.id);
+    EQ(weir_pool_put(&c, -EPIPE), 0); /* nor does one that is made anew get it */
     EQ(weir_pool_get(p, &c, WEIR_NEVER), 0);
     NE(c.id, b.id);
     EQ(weir_pool_put(&b, 0), 0);
