@@ -209,6 +209,11 @@ WEIR_API int weir_tee(weir_stream *s, size_t n, const struct weir_outlet_opts *o
  */
 typedef struct weir_broadcast weir_broadcast;
 WEIR_API weir_broadcast *weir_broadcast_new(weir_stream *s);
+/*
+ * The same, and who subscribes gets the last n items first (1 .. 65536), or as
+ * many of them as its capacity holds; after the end too.  They are clones.
+ */
+WEIR_API weir_broadcast *weir_broadcast_replay(weir_stream *s, size_t n);
 WEIR_API weir_stream *weir_broadcast_subscribe(weir_broadcast *b,
                                                const struct weir_outlet_opts *opts);
 /* The subscribers go on; the last of them to leave closes the source.  Accepts NULL. */

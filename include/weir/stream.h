@@ -8,7 +8,9 @@
  * its lines.  The end is latched: after it a pull gives the same answer for
  * ever.  A pull ended by the puller's own cancel is no end: the next resumes.
  *
- * Batches never wait: a pull gives what is there, at least one item.  Parking
+ * Batches never wait: a pull gives what is there, at least one item.  A pull
+ * counts for the fiber's share of the turn, so a source that never parks starves
+ * nobody, and an end sees a cancel between two pulls.  Parking
  * in a callback of map, filter, scan or fold works, but holds up the batch;
  * `then` and weir_par_map are for callbacks that park.
  */
@@ -175,7 +177,7 @@ WEIR_API weir_stream *weir_chain(weir_stream *a, weir_stream *b);
  */
 struct weir_chunk {
     size_t n;
-    void *items; /* lent until the next pull of the chunks */
+    void *items; /* lent until the next pull of the chunks; weir_chunks_own: yours */
 };
 WEIR_API weir_stream *weir_chunks(weir_stream *s, size_t n);
 
@@ -231,7 +233,13 @@ struct weir_par_opts {
      * became ready, so a heavy one waits for room and is not overtaken.
      */
     weir_weigher *weight;
-    uint32_t reserved[4];
+    /*
+     * 1: fn computes or blocks, and runs on a thread of the offload pool (run.h):
+     * it may not park, and calls nothing of weir but weir_job_seq.  A job that is
+     * cut, by a deadline too, is waited for.  What fn shares is its own to guard.
+     */
+    uint32_t offload;
+    uint32_t reserved[3];
 };
 
 /*
