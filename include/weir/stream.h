@@ -233,13 +233,7 @@ struct weir_par_opts {
      * became ready, so a heavy one waits for room and is not overtaken.
      */
     weir_weigher *weight;
-    /*
-     * 1: fn computes or blocks, and runs on a thread of the offload pool (run.h):
-     * it may not park, and calls nothing of weir but weir_job_seq.  A job that is
-     * cut, by a deadline too, is waited for.  What fn shares is its own to guard.
-     */
-    uint32_t offload;
-    uint32_t reserved[3];
+    uint32_t reserved[4];
 };
 
 /*
