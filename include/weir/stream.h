@@ -233,13 +233,7 @@ struct weir_par_opts {
      * became ready, so a heavy one waits for room and is not overtaken.
      */
     weir_weigher *weight;
-    /*
-     * 1: fn computes or blocks, and runs on a thread of the offload pool (run.h):
-     * it may not park, and calls nothing of weir but weir_job_seq.  A job that is
-     * cut, by a deadline too, is waited for.  What fn shares is its own to guard.
-     */
-    uint32_t offload;
-    uint32_t reserved[3];
+    uint32_t reserved[4];
 };
 
 /*
@@ -266,6 +260,12 @@ WEIR_API weir_stream *weir_buffer_unordered(weir_stream *s, weir_fn *fn, void *c
 
 /* fn(ctx, item, NULL) for each: 0 or 1 goes on, negative stops and is the result.  0 at the end. */
 WEIR_API int weir_for_each(weir_stream **s, weir_fn *fn, void *ctx);
+/*
+ * The same on a fiber of `scope`, which its failure fails; fn NULL drops the
+ * items.  Takes s, also on failure.  0, or what weir_go said: nothing runs then.
+ */
+WEIR_API WEIR_MUST_USE int weir_go_for_each(weir_scope *scope, weir_stream *s, weir_fn *fn,
+                                            void *ctx);
 WEIR_API int weir_for_each_concurrent(weir_stream **s, weir_fn *fn, void *ctx, uint32_t limit);
 /* fn(ctx, item, acc), as above. */
 WEIR_API int weir_fold(weir_stream **s, weir_fn *fn, void *ctx, void *acc);
@@ -292,6 +292,14 @@ WEIR_API int weir_reduce(weir_stream **s, weir_fn *fn, void *ctx, void *acc);
 typedef int weir_cmp(void *ctx, const void *a, const void *b);
 WEIR_API int weir_min(weir_stream **s, weir_cmp *cmp, void *ctx, void *item);
 WEIR_API int weir_max(weir_stream **s, weir_cmp *cmp, void *ctx, void *item);
+/*
+ * The sum of int64_t items, or of doubles (compensated: what is lost by one
+ * addition is kept); of none 0.  *sum is written on success only.  0; -ERANGE
+ * if the sum, on its way too, does not fit; WEIR_ETYPE for items of another
+ * size.
+ */
+WEIR_API int weir_sum(weir_stream **s, int64_t *sum);
+WEIR_API int weir_sum_double(weir_stream **s, double *sum);
 /*
  * Is fn(ctx, item, NULL) 1 for any item; for all of them?  1, 0, or negative.
  * Upstream is closed, and waited for, as soon as the answer is known: they

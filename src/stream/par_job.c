@@ -160,31 +160,11 @@ static void par_job_wait(struct weir__par *p, struct weir__par_job *j, int64_t w
 
 /* --- workers ------------------------------------------------------------------ */
 
-static int par_call(void *arg)
-{
-    struct weir__par_job *j = arg;
-
-    return j->par->fn(j->par->ctx, j->in, j->out);
-}
-
-/* The job that runs on this thread of the pool. */
-static __thread const struct weir__par_job *par_job_here;
-
-static int par_thread(void *arg)
-{
-    int r;
-
-    par_job_here = arg;
-    r = par_call(arg);
-    par_job_here = NULL;
-    return r;
-}
-
 static int par_attempt(void *arg)
 {
     struct weir__par_job *j = arg;
 
-    return j->par->opts.offload ? weir_offload(par_thread, j) : par_call(j);
+    return j->par->fn(j->par->ctx, j->in, j->out);
 }
 
 static void par_job_run(struct weir__par *p, struct weir__par_job *j)
@@ -330,6 +310,5 @@ uint64_t weir_job_seq(void)
 {
     const struct weir__par_job *j = weir__fiber_slot_get(WEIR__SLOT_JOB);
 
-    j = j ? j : par_job_here;
     return j ? j->seq : 0;
 }

@@ -200,8 +200,7 @@ static void par_job_init(struct weir__par *p, uint32_t i)
 
 static int par_check(const struct weir_par_opts *o)
 {
-    if (!o || o->limit == 0 || o->ordered > 1 || o->offload > 1 ||
-        (unsigned)o->on_error > WEIR_PAR_HANDLE)
+    if (!o || o->limit == 0 || o->ordered > 1 || (unsigned)o->on_error > WEIR_PAR_HANDLE)
         return -EINVAL;
     if ((o->window && o->window < o->limit) || o->window > 1 << 24 || o->limit > 1 << 22)
         return -EINVAL;
