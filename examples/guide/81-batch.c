@@ -2,22 +2,16 @@
  * 81-batch.c -- a thousand items in batches of fifty, ten batches at a time
  * (the guide's chapter 8.1).
  *
- * A chunk is lent until the next pull, so what is to run beside others gets a
- * copy: a batch is a value like any other item.  The results keep the order of
- * the items, and a batch that fails says which one it was.
+ * A chunk is lent until the next pull; weir_chunks_own makes it the receiver's,
+ * so it may wait for its turn and run beside others.  The results keep the order
+ * of the items, and a batch that fails says which one it was.
  */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <string.h>
 #include <weir.h>
 
 enum { ITEMS = 1000, BATCH = 50, AT_ONCE = 10, UNLUCKY = 13 };
-
-struct batch {
-    size_t n;
-    int64_t item[BATCH];
-};
 
 struct outcome {
     size_t n;
@@ -26,31 +20,21 @@ struct outcome {
     char last[24];
 };
 
-static int copy(void *ctx, void *in, void *out)
-{
-    const struct weir_chunk *chunk = in;
-    struct batch *batch = out;
-
-    (void)ctx;
-    batch->n = chunk->n;
-    memcpy(batch->item, chunk->items, chunk->n * sizeof *batch->item);
-    return 1;
-}
-
 /* A stand-in for a bulk insert: 100 ms for all of them. */
-static int insert(const struct batch *batch, char *last, size_t size)
+static int insert(const struct weir_chunk *batch, char *last, size_t size)
 {
+    const int64_t *item = batch->items;
     int r = weir_sleep(weir_after(WEIR_MS(100)));
 
     if (r < 0 || weir_job_seq() == UNLUCKY)
         return r < 0 ? r : -EIO;
-    snprintf(last, size, "processed_%" PRId64, batch->item[batch->n - 1]);
+    snprintf(last, size, "processed_%" PRId64, item[batch->n - 1]);
     return 0;
 }
 
 static int process(void *ctx, void *in, void *out)
 {
-    const struct batch *batch = in;
+    const struct weir_chunk *batch = in;
     struct outcome *o = out;
 
     (void)ctx;
@@ -68,7 +52,7 @@ static int app(void *arg)
     int r;
 
     (void)arg;
-    s = weir_map(weir_chunks(s, BATCH), copy, NULL, WEIR_TYPE(struct batch));
+    s = weir_chunks_own(weir_chunks(s, BATCH), WEIR_TYPE(int64_t));
     s = weir_buffered(s, process, NULL, WEIR_TYPE(struct outcome), AT_ONCE);
     while ((r = weir_next(s, &o)) > 0) {
         if (o.error < 0) {

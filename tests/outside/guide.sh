@@ -15,7 +15,7 @@ trap 'rm -rf "$work"' EXIT
 n=0
 
 set -- examples/guide/*.c
-echo "1..$(($# + 5))"
+echo "1..$(($# + 6))"
 for example; do
     name=$(basename "$example" .c)
     n=$((n + 1))
@@ -72,3 +72,6 @@ grep -xE '[A-Za-z0-9]+(_+[a-z0-9]+){3,}' "$work/code" | grep -vE '^(weir|WEIR)_'
 grep -rhoE '^[A-Z_]+\([A-Za-z0-9_]+' tests | sed 's/.*(//' >"$work/had"
 sed -n 's/^OPERATOR(\([a-z0-9_]*\),.*/operator__\1/p' tests/stream/operators.def >>"$work/had"
 missing every_test_on_the_page_is_there "$work/wanted" "$work/had"
+
+cat tests/guide/*.c | grep -oE '^[A-Z_]*TEST[A-Z_]*\([A-Za-z0-9_]+' | sed 's/.*(//' >"$work/had"
+missing every_test_of_the_guide_is_on_the_page "$work/had" "$work/wanted"
