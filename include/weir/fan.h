@@ -90,7 +90,9 @@ struct weir_heads_opts {
 /*
  * Sorted sources into one sorted stream; equal items in the order of the
  * sources.  One item of each is held, and none goes out before each source has
- * one or has ended.  A failure of a source comes after what is held.
+ * one or has ended.  A failure of a source comes after what is held.  One that
+ * stalls holds up all: weir_timeouts round it (.idle) makes that a failure, and
+ * weir_recover with weir_empty round that lets the others go on without it.
  */
 WEIR_API weir_stream *weir_merge_sorted(weir_stream *const *sources, size_t n, weir_cmp *cmp,
                                         void *ctx, const struct weir_heads_opts *opts);
@@ -123,6 +125,15 @@ WEIR_API weir_stream *weir_zip_all(weir_stream *const *sources, size_t n, weir_z
  */
 WEIR_API weir_stream *weir_combine_latest(weir_stream *const *sources, size_t n, weir_zip_fn *fn,
                                           void *ctx, struct weir_type out);
+
+/*
+ * The newest item of `s` whenever `sampler`, of any type, gives one, unless it
+ * has been given already; and at the end of either, which ends both: a failure
+ * comes after it.  All others are dropped and counted.  Both run on while
+ * nobody pulls; what the sampler gave meanwhile counts as one.  (weir_sample of
+ * shape.h goes by a period.)
+ */
+WEIR_API weir_stream *weir_sample_by(weir_stream *s, weir_stream *sampler);
 
 enum weir_race_mode {
     WEIR_RACE_SIGNAL = 0, /* the first that gives an item, ends or fails */
@@ -209,6 +220,11 @@ WEIR_API int weir_tee(weir_stream *s, size_t n, const struct weir_outlet_opts *o
  */
 typedef struct weir_broadcast weir_broadcast;
 WEIR_API weir_broadcast *weir_broadcast_new(weir_stream *s);
+/*
+ * The same, and who subscribes gets the last n items first (1 .. 65536), or as
+ * many of them as its capacity holds; after the end too.  They are clones.
+ */
+WEIR_API weir_broadcast *weir_broadcast_replay(weir_stream *s, size_t n);
 WEIR_API weir_stream *weir_broadcast_subscribe(weir_broadcast *b,
                                                const struct weir_outlet_opts *opts);
 /* The subscribers go on; the last of them to leave closes the source.  Accepts NULL. */

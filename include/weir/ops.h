@@ -48,6 +48,13 @@ WEIR_API weir_stream *weir_from_poll(weir_fn *next, void *ctx, struct weir_event
                                      struct weir_type type);
 
 /*
+ * As weir_from_chan, and one of the channel's consumers until it is closed:
+ * with the last of them the channel is shut, so what is queued is dropped and
+ * senders get -EPIPE.  Borrows the channel.
+ */
+WEIR_API weir_stream *weir_consume(weir_chan *ch);
+
+/*
  * Something that is opened at the first pull, and closed once in every case:
  * at the end, at a failure, or when the stream is closed early (-ECANCELED).
  * If `open` fails nothing is closed; one that the puller's cancel cut short
@@ -165,6 +172,12 @@ enum weir_scan_result {
 WEIR_API weir_stream *weir_scan_until(weir_stream *s, weir_fn *step, weir_fn *last, void *ctx,
                                       struct weir_type out);
 
+/*
+ * Its source is pulled one item at a time, whatever the puller asks for: where
+ * a batch would have a callback work on what nobody may come to want.
+ */
+WEIR_API weir_stream *weir_unbatch(weir_stream *s);
+
 /* --- one in, several out --------------------------------------------------------- */
 
 /*
@@ -174,6 +187,27 @@ WEIR_API weir_stream *weir_scan_until(weir_stream *s, weir_fn *step, weir_fn *la
 typedef int weir_fn_k(void *ctx, void *in, uint64_t k, void *out);
 WEIR_API weir_stream *weir_map_concat(weir_stream *s, weir_fn_k *fn, void *ctx,
                                       struct weir_type out);
+
+/*
+ * The items of chunks, one by one: undoes weir_chunks, weir_batch and
+ * weir_chunks_own.  `type` is what is in them: for owned ones WEIR_ETYPE at the
+ * pull if it is another, for lent ones nobody can tell.  Empty chunks are
+ * passed over.  WEIR_ETYPE if s has no chunks.  Not for windows (weir_sliding)
+ * of a type with drop: they share their items.  Holds a chunk.
+ */
+WEIR_API weir_stream *weir_unchunk(weir_stream *s, struct weir_type type);
+
+/*
+ * Chunks that are lent until the next pull (weir_chunks, weir_batch,
+ * weir_bytes, windows of plain types) as chunks that are the receiver's: the
+ * items are moved into an array of its own, which the drop of weir_chunk_item
+ * frees with what is left in it (what was moved out is zeroed).  They may go to
+ * weir_par_map, into a channel, be kept.  An array a chunk; -ENOMEM ends the
+ * stream, that chunk is dropped and counted.  WEIR_ETYPE as above.
+ */
+WEIR_API weir_stream *weir_chunks_own(weir_stream *s, struct weir_type type);
+/* The type of an owned chunk; weir_chunk_item().drop(&chunk) where no stream does it. */
+WEIR_API struct weir_type weir_chunk_item(void);
 
 /* Clones of *separator between the items; it is borrowed until close.  Holds one item. */
 WEIR_API weir_stream *weir_intersperse(weir_stream *s, const void *separator);

@@ -8,7 +8,9 @@
  * its lines.  The end is latched: after it a pull gives the same answer for
  * ever.  A pull ended by the puller's own cancel is no end: the next resumes.
  *
- * Batches never wait: a pull gives what is there, at least one item.  Parking
+ * Batches never wait: a pull gives what is there, at least one item.  A pull
+ * counts for the fiber's share of the turn, so a source that never parks starves
+ * nobody, and an end sees a cancel between two pulls.  Parking
  * in a callback of map, filter, scan or fold works, but holds up the batch;
  * `then` and weir_par_map are for callbacks that park.
  */
@@ -175,7 +177,7 @@ WEIR_API weir_stream *weir_chain(weir_stream *a, weir_stream *b);
  */
 struct weir_chunk {
     size_t n;
-    void *items; /* lent until the next pull of the chunks */
+    void *items; /* lent until the next pull of the chunks; weir_chunks_own: yours */
 };
 WEIR_API weir_stream *weir_chunks(weir_stream *s, size_t n);
 
@@ -258,6 +260,12 @@ WEIR_API weir_stream *weir_buffer_unordered(weir_stream *s, weir_fn *fn, void *c
 
 /* fn(ctx, item, NULL) for each: 0 or 1 goes on, negative stops and is the result.  0 at the end. */
 WEIR_API int weir_for_each(weir_stream **s, weir_fn *fn, void *ctx);
+/*
+ * The same on a fiber of `scope`, which its failure fails; fn NULL drops the
+ * items.  Takes s, also on failure.  0, or what weir_go said: nothing runs then.
+ */
+WEIR_API WEIR_MUST_USE int weir_go_for_each(weir_scope *scope, weir_stream *s, weir_fn *fn,
+                                            void *ctx);
 WEIR_API int weir_for_each_concurrent(weir_stream **s, weir_fn *fn, void *ctx, uint32_t limit);
 /* fn(ctx, item, acc), as above. */
 WEIR_API int weir_fold(weir_stream **s, weir_fn *fn, void *ctx, void *acc);
@@ -284,6 +292,14 @@ WEIR_API int weir_reduce(weir_stream **s, weir_fn *fn, void *ctx, void *acc);
 typedef int weir_cmp(void *ctx, const void *a, const void *b);
 WEIR_API int weir_min(weir_stream **s, weir_cmp *cmp, void *ctx, void *item);
 WEIR_API int weir_max(weir_stream **s, weir_cmp *cmp, void *ctx, void *item);
+/*
+ * The sum of int64_t items, or of doubles (compensated: what is lost by one
+ * addition is kept); of none 0.  *sum is written on success only.  0; -ERANGE
+ * if the sum, on its way too, does not fit; WEIR_ETYPE for items of another
+ * size.
+ */
+WEIR_API int weir_sum(weir_stream **s, int64_t *sum);
+WEIR_API int weir_sum_double(weir_stream **s, double *sum);
 /*
  * Is fn(ctx, item, NULL) 1 for any item; for all of them?  1, 0, or negative.
  * Upstream is closed, and waited for, as soon as the answer is known: they

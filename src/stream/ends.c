@@ -37,7 +37,7 @@ static int ends_walk(weir_stream *s, weir_fn *fn, void *ctx, void *out)
     ssize_t n = buf ? 1 : -ENOMEM;
     int r = 0;
 
-    while (r == 0 && n > 0 && (n = weir_pull(s, buf, max)) > 0)
+    while (r == 0 && n > 0 && (n = weir__pull_on(s, buf, max)) > 0)
         r = ends_batch(&t, buf, n, fn, ctx, out);
     if (!fits)
         weir__items_free(&t, buf, 1);
@@ -113,7 +113,7 @@ int weir_collect(weir_stream **s, void *items, size_t cap, size_t *n)
     size = (*s)->type.size;
     r = 1;
     while (r > 0 && *n < cap) {
-        r = weir_pull(*s, (char *)items + *n * size, cap - *n);
+        r = weir__pull_on(*s, (char *)items + *n * size, cap - *n);
         *n += r > 0 ? (size_t)r : 0;
     }
     if (r > 0 || cap == 0)
@@ -140,7 +140,7 @@ int weir_find(weir_stream **s, weir_fn *fn, void *ctx, void *item)
 
     if (r < 0 || !fn)
         return (int)r;
-    while (found == 0 && (r = weir_pull(*s, item, 1)) > 0) {
+    while (found == 0 && (r = weir__pull_on(*s, item, 1)) > 0) {
         found = fn(ctx, item, NULL);
         if (found <= 0)
             weir__item_drop(&(*s)->type, item);
@@ -161,7 +161,7 @@ int weir_forward(weir_stream **s, weir_chan *ch)
     item = weir__items_alloc(&t, 1);
     if (!item)
         r = -ENOMEM;
-    while (r >= 0 && (r = weir_pull(*s, item, 1)) > 0) {
+    while (r >= 0 && (r = weir__pull_on(*s, item, 1)) > 0) {
         r = weir_chan_send(ch, item, t.size, WEIR_NEVER);
         if (r < 0)
             weir__item_drop(&t, item);

@@ -66,7 +66,7 @@ static int ends_keep(weir_stream **s, int (*keep)(void *ctx, void *kept, void *n
 
     if (r < 0)
         return r;
-    while (r >= 0 && (n = weir_pull(*s, p.next, 1)) > 0) {
+    while (r >= 0 && (n = weir__pull_on(*s, p.next, 1)) > 0) {
         r = any ? keep(ctx, kept, p.next) : 1;
         if (any)
             weir__item_drop(&p.type, r > 0 ? kept : p.next);
@@ -155,7 +155,7 @@ static int ends_while(weir_stream **s, weir_fn *fn, void *ctx, void *out, bool o
 
     if (r < 0)
         return r;
-    while (r >= 0 && !stopped && (n = weir_pull(*s, p.next, 1)) > 0) {
+    while (r >= 0 && !stopped && (n = weir__pull_on(*s, p.next, 1)) > 0) {
         r = fn(ctx, p.next, out);
         weir__item_drop(&p.type, p.next);
         stopped = (r > 0) != on;

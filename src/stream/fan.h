@@ -267,7 +267,9 @@ struct weir__split {
     struct weir__slots halves;
     size_t half; /* where the second begins */
     weir_chan *shared;
-    size_t open; /* outlets that are there */
+    size_t open;             /* outlets that are there */
+    struct weir__slots past; /* broadcast: a ring of the last items, and one more place */
+    size_t past_cap, past_n, past_at;
 };
 
 void weir__split_gone(struct weir__pump *p, struct weir__outlet *o);

@@ -52,6 +52,12 @@ static inline bool weir__pull_is_resumable(ssize_t r)
     return (r == -ECANCELED && weir_cancel_why()) || r == WEIR_ENOFIBER || r == -EBUSY;
 }
 
+/* As the ends pull: a cancel is seen although the source never parks. */
+static inline ssize_t weir__pull_on(weir_stream *s, void *items, size_t max)
+{
+    return weir_cancel_why() ? -ECANCELED : weir_pull(s, items, max);
+}
+
 /*
  * What a callback has built for the owner of `pen`: 0 if it is sound, of the
  * right type, and the pen has not died meanwhile; else *s is closed and NULL.

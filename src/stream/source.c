@@ -2,6 +2,7 @@
  * source.c -- where items come from.
  */
 #include <string.h>
+#include <weir/ops.h>
 
 #include "stream/stream.h"
 
@@ -209,6 +210,26 @@ weir_stream *weir_from_chan(weir_chan *ch)
     if (r < 0)
         return weir__stream_poison(r);
     return source_make(&chan_source_ops, &c, sizeof c, weir_chan_type(ch));
+}
+
+static void consume_close(void *self, int why)
+{
+    weir__chan_drained(((struct chan_source *)self)->ch);
+    chan_source_close(self, why);
+}
+
+static const struct weir_stream_ops consume_ops = {
+    sizeof(struct weir_stream_ops), WEIR_STREAM_RESUMABLE, chan_source_pull, consume_close};
+
+weir_stream *weir_consume(weir_chan *ch)
+{
+    weir_stream *s = weir_from_chan(ch);
+
+    if (s->poison)
+        return s;
+    s->ops = &consume_ops;
+    weir__chan_drains(ch);
+    return s;
 }
 
 /* --- interval --------------------------------------------------------------------------- */

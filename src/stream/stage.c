@@ -42,8 +42,8 @@ static size_t stage_map_walk(struct stage *g, char *out, size_t max)
 {
     weir_fn *fn = g->fn;
     void (*drop)(void *) = g->in.drop, *ctx = g->ctx;
-    size_t in_size = g->in.size, out_size = g->out.size, k = 0;
-    char *in = g->buf + g->at * in_size, *end = g->buf + g->n * in_size;
+    size_t in_size = g->in.size, out_size = g->out.size, at = g->at, k = 0;
+    char *in = g->buf + at * in_size, *end = g->buf + g->n * in_size;
     int r = 0;
 
     for (; in < end && k < max && r >= 0; in += in_size) {
@@ -56,6 +56,7 @@ static size_t stage_map_walk(struct stage *g, char *out, size_t max)
         }
     }
     g->at = (size_t)(in - g->buf) / in_size;
+    g->me->dropped += g->at - at - k;
     if (r < 0)
         stage_fail(g, r);
     return k;
@@ -89,6 +90,7 @@ static size_t stage_kernel(struct stage *g, char *out, size_t max)
     size_t k = g->kernel(g->buf + g->at * g->in.size, out, n);
 
     g->at += n;
+    g->me->dropped += n - k;
     return k;
 }
 

@@ -6,6 +6,7 @@
  * all have.  So nobody is more than his own capacity and one item behind, and
  * whoever blocks holds up the source.
  */
+#include "core/chan.h"
 #include "stream/fan.h"
 
 /* What is due to subscribers that are there. */
@@ -126,7 +127,66 @@ int weir_tee(weir_stream *s, size_t n, const struct weir_outlet_opts *opts, weir
     return weir__split_make(&t, &tee_ops, s, n, opts, out);
 }
 
+/* --- what late subscribers get ----------------------------------------------------- */
+
+static void *past_place(const struct weir__split *t, size_t k)
+{
+    return t->past.items + k * weir__stride(t->pump.type.size);
+}
+
+static int past_copy(const struct weir_type *type, void *to, const void *from)
+{
+    if (type->clone)
+        return type->clone(to, from);
+    memcpy(to, from, type->size);
+    return 0;
+}
+
+/* Keeps a copy of the item in place of the oldest. */
+static int past_keep(struct weir__split *t, const void *item)
+{
+    const struct weir_type *type = &t->pump.type;
+    void *extra = past_place(t, t->past_cap), *place;
+    int r = past_copy(type, extra, item);
+
+    if (r < 0)
+        return r;
+    place = past_place(t, (t->past_at + t->past_n) % t->past_cap);
+    if (t->past_n == t->past_cap) {
+        weir__item_drop(type, place);
+        t->past_at = (t->past_at + 1) % t->past_cap;
+    } else {
+        t->past_n++;
+    }
+    memcpy(place, extra, type->size);
+    return 0;
+}
+
+/* Copies of what is kept, oldest first, as many as the new outlet has room for. */
+static int past_give(struct weir__split *t, struct weir__outlet *o)
+{
+    size_t room = o->ch->capacity, n = t->past_n, k = n > room ? n - room : 0;
+    void *extra = t->past_cap ? past_place(t, t->past_cap) : NULL;
+    int r = 0;
+
+    for (; r == 0 && k < n; k++) {
+        r = past_copy(&t->pump.type, extra, past_place(t, (t->past_at + k) % t->past_cap));
+        if (r == 0)
+            (void)weir__outlet_try(o, extra);
+    }
+    return r;
+}
+
+static void past_free(struct weir__split *t)
+{
+    for (size_t k = 0; k < t->past_n; k++)
+        weir__item_drop(&t->pump.type, past_place(t, (t->past_at + k) % t->past_cap));
+    weir__slots_free(&t->past);
+}
+
 /* --- broadcast ------------------------------------------------------------------ */
+
+enum { BROADCAST_PAST = 1 << 16 };
 
 struct weir_broadcast {
     struct weir__split *split;
@@ -145,9 +205,27 @@ static int broadcast_wanted(struct weir__pump *p)
     return r;
 }
 
+static int broadcast_route(struct weir__pump *p, void *item)
+{
+    struct weir__split *t = (struct weir__split *)p;
+    int r = t->past_cap ? past_keep(t, item) : 0;
+
+    if (r == 0)
+        return tee_route(p, item);
+    weir__item_drop(&p->type, item);
+    p->left++;
+    return r;
+}
+
+static void broadcast_free(struct weir__pump *p)
+{
+    past_free((struct weir__split *)p);
+    weir__split_free(p);
+}
+
 static const struct weir__pump_ops broadcast_ops = {
-    "broadcast",        broadcast_wanted, tee_route,
-    weir__split_finish, weir__split_gone, weir__split_free,
+    "broadcast",        broadcast_wanted, broadcast_route,
+    weir__split_finish, weir__split_gone, broadcast_free,
 };
 
 /* A source's own poison is kept in a handle that is freed like a sound one. */
@@ -160,9 +238,9 @@ static weir_broadcast *broadcast_refuse(weir_broadcast *b, weir_stream *s, int c
     return b;
 }
 
-weir_broadcast *weir_broadcast_new(weir_stream *s)
+static weir_broadcast *broadcast_make(weir_stream *s, size_t past)
 {
-    struct weir__split t = {0};
+    struct weir__split t = {.past_cap = past};
     weir_broadcast *b;
     int r = tee_check(s);
 
@@ -171,9 +249,27 @@ weir_broadcast *weir_broadcast_new(weir_stream *s)
         return &broadcast_poisons[0];
     }
     b = weir__alloc(sizeof *b);
+    if (r == 0 && b && past)
+        r = weir__slots_make(&t.past, past + 1, weir__stride(s->type.size));
     if (r == 0 && b)
         b->split = weir__split_new(&t, &broadcast_ops, s, 4, &r);
-    return b && r == 0 ? b : broadcast_refuse(b, s, r < 0 ? r : -ENOMEM);
+    if (b && r == 0)
+        return b;
+    weir__slots_free(&t.past);
+    return broadcast_refuse(b, s, r < 0 ? r : -ENOMEM);
+}
+
+weir_broadcast *weir_broadcast_new(weir_stream *s)
+{
+    return broadcast_make(s, 0);
+}
+
+weir_broadcast *weir_broadcast_replay(weir_stream *s, size_t n)
+{
+    if (n > 0 && n <= BROADCAST_PAST)
+        return broadcast_make(s, n);
+    weir_stream_close(&s);
+    return &broadcast_poisons[0];
 }
 
 /* A free place, made if there is none; or negative. */
@@ -211,6 +307,13 @@ weir_stream *weir_broadcast_subscribe(weir_broadcast *b, const struct weir_outle
     o->index = (size_t)at;
     t->outlets[at] = o;
     t->open++;
+    r = past_give(t, o);
+    if (r < 0) {
+        weir_stream *s = o->me;
+
+        weir_stream_close(&s);
+        return weir__stream_poison(r);
+    }
     if (t->pump.ended)
         (void)weir_chan_close(o->ch, t->pump.end);
     weir_event_set(&t->pump.room);

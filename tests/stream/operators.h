@@ -468,10 +468,10 @@ static void chan_free(void *p)
     weir_chan_free(&ch);
 }
 
-static weir_stream *from_chan(void)
+static weir_stream *from_chan(weir_stream *(*make)(weir_chan *ch))
 {
     weir_chan *ch = weir_chan_new(thing_type(), SIX);
-    weir_stream *s = weir_from_chan(ch);
+    weir_stream *s = make(ch);
 
     for (int64_t i = 0; i < SIX; i++) {
         struct thing t;

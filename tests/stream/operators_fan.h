@@ -47,9 +47,8 @@ static weir_stream *mapped(void)
     return m;
 }
 
-static weir_stream *subscribed(void)
+static weir_stream *subscribed(weir_broadcast *b)
 {
-    weir_broadcast *b = weir_broadcast_new(source());
     weir_stream *s = weir_broadcast_subscribe(b, NULL);
 
     weir_broadcast_close(&b);
