@@ -228,7 +228,8 @@ enum weir_lint {
     WEIR_LINT_RETRIES_FULL = 1 << 12,   /* a full bulkhead is asked again and again */
     WEIR_LINT_LEASE = 1 << 13,          /* a probe may take longer than its lease */
     WEIR_LINT_SLOW = 1 << 14,           /* no call lives to be slow */
-    WEIR_LINT_ROW = 1 << 15             /* a row waits longer than the call may take */
+    WEIR_LINT_ROW = 1 << 15,            /* a row waits longer than the call may take */
+    WEIR_LINT_HERD = 1 << 16            /* calls wait out an open breaker for as long as it takes */
 };
 
 /* The WEIR_LINT bits of a stack: 0, nothing looks wrong; or negative.  Never parks. */
