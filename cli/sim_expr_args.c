@@ -411,13 +411,11 @@ int sim_layer_arg(struct sim_parse *p, uint32_t layer, const struct sim_arg *arg
 
 int sim_layer_check(struct sim_parse *p, uint32_t layer, size_t column)
 {
-    weir_policy *policy;
+    char why[160];
     int r = p->policy->check(p, layer, column);
 
     if (r < 0 || p->policy->kind == SIM_LAYER_HEDGE)
         return r;
-    policy = weir_policy_new(&p->out->layer[layer], 1);
-    r = weir_policy_error(policy);
-    weir_policy_free(&policy);
-    return r < 0 ? sim_parse_fail(p, column, "these options do not go together") : 0;
+    r = weir_policy_check(&p->out->layer[layer], 1, why, sizeof why);
+    return r < 0 ? sim_parse_fail(p, column, "these options do not go together: %s", why) : 0;
 }

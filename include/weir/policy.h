@@ -170,6 +170,15 @@ struct weir_layer_counts {
  */
 WEIR_API weir_policy *weir_policy_new(const struct weir_policy_layer *layers, size_t n);
 
+/*
+ * Would weir_policy_new take these layers?  0, and an empty text; or -EINVAL,
+ * and the text names the first layer that it refuses, its kind, and the fields
+ * that are wrong, or wrong together: "layer 1, breaker: open, open_max".  Cut
+ * to size.  Allocates nothing.
+ */
+WEIR_API int weir_policy_check(const struct weir_policy_layer *layers, size_t n, char *text,
+                               size_t size);
+
 /* Frees it and sets *p to NULL.  No call may be in it. */
 WEIR_API void weir_policy_free(weir_policy **p);
 
