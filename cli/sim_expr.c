@@ -207,15 +207,12 @@ static int parse_name(struct sim_parse *p, char *name, size_t size, size_t *out_
     return 0;
 }
 
-/* A hedge stands between layers; it has no mode but on and off. */
+/* A hedge stands between layers. */
 static int parse_hedge(struct sim_parse *p, size_t column, uint32_t mode)
 {
     struct sim_expr *e = p->out;
-    struct sim_hedge h;
     int r;
 
-    if (mode == WEIR_OBSERVE)
-        return sim_parse_fail(p, column, "a hedge cannot be observed: it is there, or off(hedge)");
     if (e->hedge.there)
         return sim_parse_fail(p, column, "a second hedge: a stack has one at most");
     e->hedge.budget = SIM_NO_BUDGET;
@@ -223,9 +220,8 @@ static int parse_hedge(struct sim_parse *p, size_t column, uint32_t mode)
     p->options = &e->hedge.opts;
     if ((r = parse_args(p, e->n)) < 0 || (r = sim_layer_check(p, e->n, column)) < 0)
         return r;
-    e->hedge.there = mode == WEIR_ENFORCE;
-    h = e->hedge;
-    e->hedge = h.there ? h : (struct sim_hedge){.there = 0};
+    e->hedge.there = 1;
+    e->hedge.opts.mode = mode;
     return 0;
 }
 
@@ -360,6 +356,8 @@ static int stack_explain_hedge(const struct sim_hedge *h, char *text, size_t siz
     char where[48] = "round all of it", when[64];
     int n;
 
+    if (o->mode == WEIR_OBSERVE)
+        most = 0;
     if (h->at)
         snprintf(where, sizeof where, "inside the first %u of these", h->at);
     if (o->delay)
@@ -367,11 +365,16 @@ static int stack_explain_hedge(const struct sim_hedge *h, char *text, size_t siz
     else
         snprintf(when, sizeof when, "lasts longer than %u%% of the calls",
                  o->percent ? o->percent : 95);
-    n = snprintf(text, size,
-                 "hedge, %s: what is right of it is started again when it %s; %u at most, within a "
-                 "budget\n"
-                 "  so attempts and amplification are at worst %u times those above\n",
-                 where, when, most, most + 1);
+    if (o->mode == WEIR_OFF)
+        n = snprintf(text, size, "hedge, %s: off\n", where);
+    else
+        n = snprintf(
+            text, size,
+            "hedge, %s: what is right of it is started again when it %s; %u at most, within a "
+            "budget%s\n"
+            "  so attempts and amplification are at worst %u times those above\n",
+            where, when, o->hedges ? o->hedges : 1,
+            o->mode == WEIR_OBSERVE ? "; observes only" : "", most + 1);
     return n < 0 || (size_t)n >= size ? -ENOSPC : 0;
 }
 

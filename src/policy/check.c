@@ -32,27 +32,30 @@ struct check_field {
 #define CHECK_SHED(field) CHECK_FIELD(shed, weir_shed_opts, field)
 
 static const struct check_field check_retry[] = {
-    CHECK_RETRY(attempts),    CHECK_RETRY(unsafe),          CHECK_RETRY(retry_on),
-    CHECK_RETRY(grow),        CHECK_RETRY(jitter),          CHECK_RETRY(factor_milli),
-    CHECK_RETRY(percent),     CHECK_RETRY(reserved0),       CHECK_RETRY(base),
-    CHECK_RETRY(cap),         CHECK_RETRY(min_attempt),     CHECK_RETRY(retry_after_cap),
-    CHECK_RETRY(reserved[0]), CHECK_RETRY(reserved[1]),     {NULL, 0, 0},
+    CHECK_RETRY(attempts),    CHECK_RETRY(unsafe),      CHECK_RETRY(retry_on),
+    CHECK_RETRY(grow),        CHECK_RETRY(jitter),      CHECK_RETRY(factor_milli),
+    CHECK_RETRY(percent),     CHECK_RETRY(reserved0),   CHECK_RETRY(base),
+    CHECK_RETRY(cap),         CHECK_RETRY(min_attempt), CHECK_RETRY(retry_after_cap),
+    CHECK_RETRY(reserved[0]), CHECK_RETRY(reserved[1]), {NULL, 0, 0},
 };
 static const struct check_field check_breaker[] = {
-    CHECK_BREAKER(failures),    CHECK_BREAKER(window),      CHECK_BREAKER(percent),
-    CHECK_BREAKER(min_calls),   CHECK_BREAKER(probes),      CHECK_BREAKER(jitter),
-    CHECK_BREAKER(mode),        CHECK_BREAKER(reserved0),   CHECK_BREAKER(period),
-    CHECK_BREAKER(slow),        CHECK_BREAKER(open),        CHECK_BREAKER(open_max),
-    CHECK_BREAKER(lease),       CHECK_BREAKER(reserved[0]), CHECK_BREAKER(reserved[1]),
-    {NULL, 0, 0},
+    CHECK_BREAKER(failures),    CHECK_BREAKER(window),
+    CHECK_BREAKER(percent),     CHECK_BREAKER(min_calls),
+    CHECK_BREAKER(probes),      CHECK_BREAKER(jitter),
+    CHECK_BREAKER(mode),        CHECK_BREAKER(reserved0),
+    CHECK_BREAKER(period),      CHECK_BREAKER(slow),
+    CHECK_BREAKER(open),        CHECK_BREAKER(open_max),
+    CHECK_BREAKER(lease),       CHECK_BREAKER(reserved[0]),
+    CHECK_BREAKER(reserved[1]), {NULL, 0, 0},
 };
 static const struct check_field check_rate[] = {
     CHECK_RATE(per_sec),  CHECK_RATE(burst),       CHECK_RATE(count),       CHECK_RATE(period),
     CHECK_RATE(max_wait), CHECK_RATE(reserved[0]), CHECK_RATE(reserved[1]), {NULL, 0, 0},
 };
 static const struct check_field check_bulkhead[] = {
-    CHECK_BULKHEAD(limit),    CHECK_BULKHEAD(queue), CHECK_BULKHEAD(max_wait),
-    CHECK_BULKHEAD(target),   CHECK_BULKHEAD(interval), CHECK_BULKHEAD(lifo),
+    CHECK_BULKHEAD(limit),    CHECK_BULKHEAD(queue),
+    CHECK_BULKHEAD(max_wait), CHECK_BULKHEAD(target),
+    CHECK_BULKHEAD(interval), CHECK_BULKHEAD(lifo),
     CHECK_BULKHEAD(reserved), {NULL, 0, 0},
 };
 static const struct check_field check_timeout[] = {
@@ -60,10 +63,18 @@ static const struct check_field check_timeout[] = {
     CHECK_TIMEOUT(reserved[1]), {NULL, 0, 0},
 };
 static const struct check_field check_adaptive[] = {
-    CHECK_ADAPTIVE(law),       CHECK_ADAPTIVE(initial), CHECK_ADAPTIVE(min),
-    CHECK_ADAPTIVE(max),       CHECK_ADAPTIVE(backoff), CHECK_ADAPTIVE(tolerance),
-    CHECK_ADAPTIVE(samples),   CHECK_ADAPTIVE(window),  CHECK_ADAPTIVE(slow),
-    CHECK_ADAPTIVE(queue),     CHECK_ADAPTIVE(max_wait), CHECK_ADAPTIVE(reserved),
+    CHECK_ADAPTIVE(law),
+    CHECK_ADAPTIVE(initial),
+    CHECK_ADAPTIVE(min),
+    CHECK_ADAPTIVE(max),
+    CHECK_ADAPTIVE(backoff),
+    CHECK_ADAPTIVE(tolerance),
+    CHECK_ADAPTIVE(samples),
+    CHECK_ADAPTIVE(window),
+    CHECK_ADAPTIVE(slow),
+    CHECK_ADAPTIVE(queue),
+    CHECK_ADAPTIVE(max_wait),
+    CHECK_ADAPTIVE(reserved),
     {NULL, 0, 0},
 };
 static const struct check_field check_shed[] = {

@@ -222,7 +222,8 @@ TEST(a_hedge_parts_a_stack_in_two)
     EQ(sim_stack_explain(&e, text, 300, &lint), -ENOSPC);
     EQ(parsed("hedge(50ms)").hedge.opts.delay, WEIR_MS(50));
     EQ(parsed("hedge(50ms)").n, 0);
-    EQ(parsed("off(hedge) > breaker").hedge.there, 0);
+    EQ(parsed("off(hedge) > breaker").hedge.opts.mode, WEIR_OFF);
+    EQ(parsed("observe(hedge(90%))").hedge.opts.mode, WEIR_OBSERVE);
 }
 
 TEST(a_hedge_has_a_budget_of_its_own_or_one_of_a_retry)
@@ -355,7 +356,6 @@ TEST(what_contradicts_itself_is_refused)
     wrong("bulkhead(4,target=1s)", 1, "longer than the interval, which is 100ms");
     wrong("hedge(95%,delay=5ms)", 1, "exclude each other");
     wrong("hedge > retry > hedge", 17, "a second hedge");
-    wrong("observe(hedge)", 9, "cannot be observed");
     wrong("hedge(budget=outer)", 14, "no retry outside has a budget");
     wrong("retry>retry>retry>retry>retry>retry>retry>retry>retry>retry>retry", 61,
           "more than 10 policies");
