@@ -238,10 +238,11 @@ TEST_WITH(H_an_adaptive_limit_and_a_throttle_may_be_used_from_many_threads, .tim
     pthread_t thread[THREADS];
 
     EQ(weir_budget_init(&budget, NULL), 0);
-    policy = WEIR_POLICY(WEIR_SHED(.window = 1000), WEIR_RETRY(.base = 5, .budget = &budget),
-                         WEIR_ADAPTIVE(.law = WEIR_ADAPTIVE_VEGAS, .initial = 2, .max = LIMIT,
-                                       .window = 50, .samples = 3),
-                         WEIR_BULKHEAD(.limit = LIMIT, .target = 3, .interval = 9, .lifo = 1));
+    policy = WEIR_POLICY(
+        WEIR_SHED(.window = 1000), WEIR_RETRY(.base = 5, .budget = &budget),
+        WEIR_ADAPTIVE(.law = WEIR_ADAPTIVE_VEGAS, .initial = 2, .max = LIMIT, .window = 50,
+                      .samples = 3, .max_wait = 30),
+        WEIR_BULKHEAD(.limit = LIMIT, .target = 3, .interval = 9, .lifo = 1, .max_wait = 30));
     other = WEIR_POLICY(WEIR_RETRY(.base = 5, .budget = &budget));
     EQ(weir_policy_error(policy), 0);
     atomic_store(&inside, 0);
