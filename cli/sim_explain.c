@@ -55,25 +55,21 @@ static int explain_one(const char *text, int json)
 {
     struct sim_expr e;
     struct sim_error error;
-    struct sim_stack s = {.policy = NULL};
     char words[8192];
-    int r = sim_expr_parse(text, &e, &error);
+    int r = sim_expr_parse(text, &e, &error), lint = 0;
 
     if (r < 0) {
         sim_error_show(stderr, "weir sim explain", text, &error);
         return r;
     }
-    if ((r = sim_stack_open(&e, &s)) == 0 &&
-        (r = weir_policy_explain(s.policy, words, sizeof words)) >= 0)
-        r = weir_policy_lint(s.policy);
+    r = sim_stack_explain(&e, words, sizeof words, &lint);
     if (r < 0)
         fprintf(stderr, "weir sim explain: %s: %s\n", text, weir_strerror(r));
     else if (json)
-        explain_json(text, words, r);
+        explain_json(text, words, lint);
     else
         fputs(words, stdout);
-    sim_stack_close(&s);
-    return r;
+    return r < 0 ? r : lint;
 }
 
 int sim_explain(int argc, char **argv)

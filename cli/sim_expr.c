@@ -27,7 +27,17 @@ const char sim_expr_help[] =
     "        failures= window= period= percent= min_calls= probes= jitter= slow= open= open_max=\n"
     "        lease=\n"
     "  rate(100/s:20)               a rate, and its burst.  burst= max_wait= nowait\n"
-    "  bulkhead(64)                 at once.  limit= queue= max_wait= nowait\n"
+    "  bulkhead(64)                 at once.  limit= queue= max_wait= nowait; refusing heads of a\n"
+    "                               queue that stands: target= interval= lifo\n"
+    "  adaptive(gradient, 1..200)   at once, found out: aimd, gradient or vegas; least..most\n"
+    "        initial= min= max= backoff= tolerance= samples= window= slow= queue= max_wait= "
+    "nowait\n"
+    "  shed(2)                      refuses all beyond K x what is accepted.  k= max= class= "
+    "window=\n"
+    "  hedge(95%)                   what is right of it a second time, when it takes longer than "
+    "so\n"
+    "                               many, or than a time: hedge(50ms)\n"
+    "        percent= delay= hedges= samples= least= period= budget=5%, or outer\n"
     "  timeout(30s)                 of the whole call.  total= each=\n"
     "  observe(rate(100/s))         counts, but refuses nothing; off(...): is not there\n";
 
@@ -128,8 +138,8 @@ static int parse_fail_name(struct sim_parse *p, size_t column, const char *name)
     const char *guess;
     size_t n = 0;
 
-    for (; sim_layer_names[n]; n++)
-        words[n] = sim_layer_names[n];
+    for (; sim_policy_names[n]; n++)
+        words[n] = sim_policy_names[n];
     words[n++] = "observe";
     words[n++] = "off";
     words[n] = NULL;
@@ -137,7 +147,7 @@ static int parse_fail_name(struct sim_parse *p, size_t column, const char *name)
         return sim_parse_fail(p, column, "unknown policy '%s'; did you mean '%s'?", name, guess);
     return sim_parse_fail(p, column,
                           "unknown policy '%s': one of retry, breaker, rate, bulkhead, timeout, "
-                          "observe, off",
+                          "adaptive, shed, hedge, observe, off",
                           name);
 }
 
@@ -197,19 +207,42 @@ static int parse_name(struct sim_parse *p, char *name, size_t size, size_t *out_
     return 0;
 }
 
+/* A hedge stands between layers. */
+static int parse_hedge(struct sim_parse *p, size_t column, uint32_t mode)
+{
+    struct sim_expr *e = p->out;
+    int r;
+
+    if (e->hedge.there)
+        return sim_parse_fail(p, column, "a second hedge: a stack has one at most");
+    e->hedge.budget = SIM_NO_BUDGET;
+    e->hedge.at = e->n;
+    p->options = &e->hedge.opts;
+    if ((r = parse_args(p, e->n)) < 0 || (r = sim_layer_check(p, e->n, column)) < 0)
+        return r;
+    e->hedge.there = 1;
+    e->hedge.opts.mode = mode;
+    return 0;
+}
+
 static int parse_policy(struct sim_parse *p, const char *name, size_t column, uint32_t mode)
 {
     struct sim_expr *e = p->out;
-    uint32_t kind = sim_layer_kind(name);
+    uint32_t kind;
     int r;
 
-    if (!kind)
+    p->given = 0;
+    p->policy = sim_policy_find(name);
+    if (!p->policy)
         return parse_fail_name(p, column, name);
+    kind = sim_policy_kind(p->policy);
+    if (kind == SIM_LAYER_HEDGE)
+        return parse_hedge(p, column, mode);
     if (e->n == WEIR_POLICY_LAYERS)
         return sim_parse_fail(p, column, "more than %d policies in a stack", WEIR_POLICY_LAYERS);
     e->layer[e->n] = (struct weir_policy_layer){.kind = kind, .mode = mode};
     e->budget_of[e->n] = SIM_NO_BUDGET;
-    p->given = 0;
+    p->options = &e->layer[e->n].u;
     if ((r = parse_args(p, e->n)) < 0 || (r = sim_layer_check(p, e->n, column)) < 0)
         return r;
     e->n++;
@@ -264,23 +297,104 @@ int sim_expr_parse(const char *text, struct sim_expr *out, struct sim_error *err
 
 /* --- stacks -------------------------------------------------------------------------------- */
 
-int sim_stack_open(const struct sim_expr *e, struct sim_stack *out)
+/* The layers from..to as a policy; their budgets are those of the stack. */
+static weir_policy *stack_policy(const struct sim_expr *e, struct sim_stack *s, uint32_t from,
+                                 uint32_t to)
 {
     struct weir_policy_layer layer[WEIR_POLICY_LAYERS];
 
     memcpy(layer, e->layer, sizeof layer);
+    for (uint32_t i = from; i < to; i++)
+        if (layer[i].kind == WEIR_LAYER_RETRY && e->budget_of[i] != SIM_NO_BUDGET)
+            layer[i].u.retry.budget = &s->budget[e->budget_of[i]];
+    return weir_policy_new(layer + from, to - from);
+}
+
+static int stack_budgets(const struct sim_expr *e, struct sim_stack *out)
+{
     for (uint32_t i = 0; i < e->budgets; i++)
         if (weir_budget_init(&out->budget[i], &e->budget[i]) < 0)
             return -EINVAL;
-    for (uint32_t i = 0; i < e->n; i++)
-        if (layer[i].kind == WEIR_LAYER_RETRY && e->budget_of[i] != SIM_NO_BUDGET)
-            layer[i].u.retry.budget = &out->budget[e->budget_of[i]];
-    out->policy = weir_policy_new(layer, e->n);
-    return weir_policy_error(out->policy);
+    return 0;
+}
+
+int sim_stack_open(const struct sim_expr *e, struct sim_stack *out)
+{
+    struct weir_hedge_opts o = e->hedge.opts;
+    int r = stack_budgets(e, out);
+
+    out->policy = out->inner = NULL;
+    if (r < 0)
+        return r;
+    out->policy = stack_policy(e, out, 0, e->hedge.there ? e->hedge.at : e->n);
+    r = weir_policy_error(out->policy);
+    if (r < 0 || !e->hedge.there)
+        return r;
+    out->inner = stack_policy(e, out, e->hedge.at, e->n);
+    out->hedges = o.hedges ? o.hedges : 1;
+    if (e->hedge.budget != SIM_NO_BUDGET)
+        o.budget = &out->budget[e->hedge.budget];
+    r = weir_hedge_init(&out->hedge, &o);
+    return r < 0 ? r : weir_policy_error(out->inner);
 }
 
 void sim_stack_close(struct sim_stack *s)
 {
     if (s->policy)
         weir_policy_free(&s->policy);
+    if (s->inner)
+        weir_policy_free(&s->inner);
+}
+
+/* --- in words ------------------------------------------------------------------------------ */
+
+/* What a hedge adds to the words about the layers. */
+static int stack_explain_hedge(const struct sim_hedge *h, char *text, size_t size)
+{
+    const struct weir_hedge_opts *o = &h->opts;
+    uint32_t most = o->hedges ? o->hedges : 1;
+    char where[48] = "round all of it", when[64];
+    int n;
+
+    if (o->mode == WEIR_OBSERVE)
+        most = 0;
+    if (h->at)
+        snprintf(where, sizeof where, "inside the first %u of these", h->at);
+    if (o->delay)
+        snprintf(when, sizeof when, "lasts %.6g ms", (double)o->delay / 1e6);
+    else
+        snprintf(when, sizeof when, "lasts longer than %u%% of the calls",
+                 o->percent ? o->percent : 95);
+    if (o->mode == WEIR_OFF)
+        n = snprintf(text, size, "hedge, %s: off\n", where);
+    else
+        n = snprintf(
+            text, size,
+            "hedge, %s: what is right of it is started again when it %s; %u at most, within a "
+            "budget%s\n"
+            "  so attempts and amplification are at worst %u times those above\n",
+            where, when, o->hedges ? o->hedges : 1,
+            o->mode == WEIR_OBSERVE ? "; observes only" : "", most + 1);
+    return n < 0 || (size_t)n >= size ? -ENOSPC : 0;
+}
+
+/* The layers as if the hedge were not there: the worst case of one try of it. */
+int sim_stack_explain(const struct sim_expr *e, char *text, size_t size, int *out_lint)
+{
+    struct sim_stack s = {.policy = NULL};
+    int r = stack_budgets(e, &s), n;
+
+    if (r < 0)
+        return r;
+    s.policy = stack_policy(e, &s, 0, e->n);
+    n = weir_policy_explain(s.policy, text, size);
+    r = n < 0 ? n : weir_policy_lint(s.policy);
+    if (r >= 0 && out_lint)
+        *out_lint = r;
+    sim_stack_close(&s);
+    if (r < 0)
+        return r;
+    if ((size_t)n >= size)
+        return -ENOSPC;
+    return e->hedge.there ? stack_explain_hedge(&e->hedge, text + n, size - (size_t)n) : 0;
 }

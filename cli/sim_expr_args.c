@@ -13,13 +13,6 @@
 
 #include "args.h"
 
-static const struct sim_policy sim_policies[];
-
-static const struct sim_policy *policy_of(const struct sim_parse *p, uint32_t layer)
-{
-    return &sim_policies[p->out->layer[layer].kind - 1];
-}
-
 /* --- one option ---------------------------------------------------------------------------- */
 
 static int option_index(const struct sim_policy *policy, const char *name)
@@ -32,7 +25,8 @@ static int option_index(const struct sim_policy *policy, const char *name)
 
 int sim_option_given(const struct sim_parse *p, uint32_t layer, const char *name)
 {
-    return p->given >> option_index(policy_of(p, layer), name) & 1;
+    (void)layer;
+    return p->given >> option_index(p->policy, name) & 1;
 }
 
 int sim_option_count(struct sim_parse *p, const struct sim_option *o, const struct sim_arg *a,
@@ -81,10 +75,9 @@ static int option_percent(struct sim_parse *p, const struct sim_option *o, const
 
 int sim_option_set(struct sim_parse *p, uint32_t layer, const char *name, const struct sim_arg *a)
 {
-    const struct sim_policy *policy = policy_of(p, layer);
-    int i = option_index(policy, name);
-    const struct sim_option *o = &policy->options[i < 0 ? 0 : i];
-    char *base = (char *)&p->out->layer[layer].u;
+    int i = option_index(p->policy, name);
+    const struct sim_option *o = &p->policy->options[i < 0 ? 0 : i];
+    char *base = p->options;
 
     if (i < 0)
         return sim_option_unknown(p, layer, name, a->value_at, NULL, "an option");
@@ -125,14 +118,29 @@ int sim_arg_is_number(const char *value)
     return value[0] >= '0' && value[0] <= '9';
 }
 
+int sim_arg_milli(const char *value, uint64_t *out)
+{
+    const char *v = value;
+    uint64_t milli = 0, scale = 1000;
+
+    for (; sim_arg_is_number(v) && milli < 10000000; v++)
+        milli = milli * 10 + (uint64_t)(*v - '0') * 1000;
+    if (*v == '.' && v > value)
+        for (v++; sim_arg_is_number(v) && (scale /= 10); v++)
+            milli += (uint64_t)(*v - '0') * scale;
+    *out = milli;
+    return *v || v == value ? -EINVAL : 0;
+}
+
 int sim_option_unknown(struct sim_parse *p, uint32_t layer, const char *word, size_t column,
                        const char *const *more, const char *expected)
 {
-    const struct sim_option *o = policy_of(p, layer)->options;
+    const struct sim_option *o = p->policy->options;
     const char *words[64];
     const char *guess;
     size_t n = 0;
 
+    (void)layer;
     for (; more && more[n]; n++)
         words[n] = more[n];
     for (; o->name && n < 63; o++)
@@ -262,7 +270,7 @@ static int rate_bare(struct sim_parse *p, uint32_t layer, const struct sim_arg *
     return sim_option_set(p, layer, "rate", a);
 }
 
-static int waits_check(struct sim_parse *p, uint32_t layer, size_t column, const char *name)
+int sim_waits_check(struct sim_parse *p, uint32_t layer, size_t column, const char *name)
 {
     if (sim_option_given(p, layer, "nowait") && sim_option_given(p, layer, "max_wait"))
         return sim_parse_fail(p, column, "%s: nowait and max_wait exclude each other", name);
@@ -273,7 +281,7 @@ static int rate_check(struct sim_parse *p, uint32_t layer, size_t column)
 {
     if (!p->out->layer[layer].u.rate.count)
         return sim_parse_fail(p, column, "rate: it needs a rate, such as rate(100/s)");
-    return waits_check(p, layer, column, "rate");
+    return sim_waits_check(p, layer, column, "rate");
 }
 
 static int bulkhead_nowait(struct sim_parse *p, uint32_t layer, const struct sim_arg *a)
@@ -283,11 +291,21 @@ static int bulkhead_nowait(struct sim_parse *p, uint32_t layer, const struct sim
     return 0;
 }
 
+static int bulkhead_lifo(struct sim_parse *p, uint32_t layer, const struct sim_arg *a)
+{
+    (void)a;
+    p->out->layer[layer].u.bulkhead.lifo = 1;
+    return 0;
+}
+
 static const struct sim_option bulkhead_options[] = {
     {"limit", SIM_COUNT, offsetof(struct weir_bulkhead_opts, limit), 1, 1u << 31, NULL},
     {"queue", SIM_COUNT, offsetof(struct weir_bulkhead_opts, queue), 1, 1000000000, NULL},
     {"max_wait", SIM_SPAN, offsetof(struct weir_bulkhead_opts, max_wait), 0, 0, NULL},
     {"nowait", SIM_FLAG, 0, 0, 0, bulkhead_nowait},
+    {"target", SIM_SPAN, offsetof(struct weir_bulkhead_opts, target), 0, 0, NULL},
+    {"interval", SIM_SPAN, offsetof(struct weir_bulkhead_opts, interval), 0, 0, NULL},
+    {"lifo", SIM_FLAG, 0, 0, 0, bulkhead_lifo},
     {NULL, SIM_OWN, 0, 0, 0, NULL},
 };
 
@@ -300,9 +318,16 @@ static int bulkhead_bare(struct sim_parse *p, uint32_t layer, const struct sim_a
 
 static int bulkhead_check(struct sim_parse *p, uint32_t layer, size_t column)
 {
-    if (!p->out->layer[layer].u.bulkhead.limit)
+    const struct weir_bulkhead_opts *o = &p->out->layer[layer].u.bulkhead;
+
+    if (!o->limit)
         return sim_parse_fail(p, column, "bulkhead: it needs a limit, such as bulkhead(64)");
-    return waits_check(p, layer, column, "bulkhead");
+    if ((o->interval || o->lifo) && !o->target)
+        return sim_parse_fail(p, column, "bulkhead: interval and lifo go with a target");
+    if (o->target && o->target > (o->interval ? o->interval : WEIR_MS(100)))
+        return sim_parse_fail(p, column, "bulkhead: the target is longer than the interval%s",
+                              o->interval ? "" : ", which is 100ms");
+    return sim_waits_check(p, layer, column, "bulkhead");
 }
 
 /* --- timeout ------------------------------------------------------------------------------- */
@@ -335,28 +360,40 @@ static int timeout_check(struct sim_parse *p, uint32_t layer, size_t column)
 
 /* --- all of them --------------------------------------------------------------------------- */
 
-/* In the order of enum weir_layer_kind, from 1. */
-const char *const sim_layer_names[] = {"retry", "breaker", "rate", "bulkhead", "timeout", NULL};
+const char *const sim_policy_names[] = {"retry",    "breaker", "rate",  "bulkhead", "timeout",
+                                        "adaptive", "shed",    "hedge", NULL};
 
-static const struct sim_policy sim_policies[] = {
-    {WEIR_LAYER_RETRY, sim_retry_options, sim_retry_bare, sim_retry_check},
-    {WEIR_LAYER_BREAKER, breaker_options, breaker_bare, breaker_check},
-    {WEIR_LAYER_RATE, rate_options, rate_bare, rate_check},
-    {WEIR_LAYER_BULKHEAD, bulkhead_options, bulkhead_bare, bulkhead_check},
-    {WEIR_LAYER_TIMEOUT, timeout_options, timeout_bare, timeout_check},
-};
+static const struct sim_policy sim_retry = {WEIR_LAYER_RETRY, sim_retry_options, sim_retry_bare,
+                                            sim_retry_check};
+static const struct sim_policy sim_breaker = {WEIR_LAYER_BREAKER, breaker_options, breaker_bare,
+                                              breaker_check};
+static const struct sim_policy sim_rate = {WEIR_LAYER_RATE, rate_options, rate_bare, rate_check};
+static const struct sim_policy sim_bulkhead = {WEIR_LAYER_BULKHEAD, bulkhead_options, bulkhead_bare,
+                                               bulkhead_check};
+static const struct sim_policy sim_timeout = {WEIR_LAYER_TIMEOUT, timeout_options, timeout_bare,
+                                              timeout_check};
 
-uint32_t sim_layer_kind(const char *name)
+/* In the order of the names. */
+static const struct sim_policy *const sim_policies[] = {&sim_retry,    &sim_breaker, &sim_rate,
+                                                        &sim_bulkhead, &sim_timeout, &sim_adaptive,
+                                                        &sim_shed,     &sim_hedge};
+
+const struct sim_policy *sim_policy_find(const char *name)
 {
-    for (uint32_t i = 0; sim_layer_names[i]; i++)
-        if (strcmp(sim_layer_names[i], name) == 0)
-            return sim_policies[i].kind;
-    return WEIR_LAYER_NONE;
+    for (size_t i = 0; sim_policy_names[i]; i++)
+        if (strcmp(sim_policy_names[i], name) == 0)
+            return sim_policies[i];
+    return NULL;
+}
+
+uint32_t sim_policy_kind(const struct sim_policy *policy)
+{
+    return policy->kind;
 }
 
 int sim_layer_arg(struct sim_parse *p, uint32_t layer, const struct sim_arg *arg)
 {
-    const struct sim_policy *policy = policy_of(p, layer);
+    const struct sim_policy *policy = p->policy;
     int i = option_index(policy, arg->key[0] ? arg->key : arg->value);
 
     if (!arg->key[0] && i >= 0 && policy->options[i].type == SIM_FLAG)
@@ -374,13 +411,11 @@ int sim_layer_arg(struct sim_parse *p, uint32_t layer, const struct sim_arg *arg
 
 int sim_layer_check(struct sim_parse *p, uint32_t layer, size_t column)
 {
-    weir_policy *policy;
-    int r = policy_of(p, layer)->check(p, layer, column);
+    char why[160];
+    int r = p->policy->check(p, layer, column);
 
-    if (r < 0)
+    if (r < 0 || p->policy->kind == SIM_LAYER_HEDGE)
         return r;
-    policy = weir_policy_new(&p->out->layer[layer], 1);
-    r = weir_policy_error(policy);
-    weir_policy_free(&policy);
-    return r < 0 ? sim_parse_fail(p, column, "these options do not go together") : 0;
+    r = weir_policy_check(&p->out->layer[layer], 1, why, sizeof why);
+    return r < 0 ? sim_parse_fail(p, column, "these options do not go together: %s", why) : 0;
 }

@@ -90,15 +90,9 @@ static int retry_attempts(struct sim_parse *p, uint32_t layer, const struct sim_
 
 static int retry_factor(struct sim_parse *p, uint32_t layer, const struct sim_arg *a)
 {
-    const char *v = a->value;
-    uint64_t milli = 0, scale = 1000;
+    uint64_t milli;
 
-    for (; sim_arg_is_number(v) && milli < 10000000; v++)
-        milli = milli * 10 + (uint64_t)(*v - '0') * 1000;
-    if (*v == '.' && v > a->value)
-        for (v++; sim_arg_is_number(v) && (scale /= 10); v++)
-            milli += (uint64_t)(*v - '0') * scale;
-    if (*v || milli < 1000 || milli > 1000000)
+    if (sim_arg_milli(a->value, &milli) < 0 || milli < 1000 || milli > 1000000)
         return sim_parse_fail(p, a->value_at, "factor: '%s' is not a number from 1 to 1000",
                               a->value);
     p->out->layer[layer].u.retry.factor_milli = (uint32_t)milli;
@@ -140,20 +134,26 @@ static int retry_on(struct sim_parse *p, uint32_t layer, const struct sim_arg *a
     }
 }
 
+uint32_t sim_budget_new(struct sim_parse *p)
+{
+    struct sim_expr *e = p->out;
+
+    e->budget[e->budgets] = (struct weir_budget_opts){.form = WEIR_BUDGET_RATIO};
+    return e->budgets++;
+}
+
 /* The budget of the retry at `layer`, made when it is first spoken of. */
 static struct weir_budget_opts *retry_own_budget(struct sim_parse *p, uint32_t layer)
 {
     struct sim_expr *e = p->out;
 
-    if (e->budget_of[layer] == SIM_NO_BUDGET) {
-        e->budget_of[layer] = e->budgets;
-        e->budget[e->budgets++] = (struct weir_budget_opts){.form = WEIR_BUDGET_RATIO};
-    }
+    if (e->budget_of[layer] == SIM_NO_BUDGET)
+        e->budget_of[layer] = sim_budget_new(p);
     return &e->budget[e->budget_of[layer]];
 }
 
 /* 20%, 0.5% or a fraction of 1 in thousandths; 0 when it is none of them. */
-static uint32_t retry_budget_ratio(const char *text, uint32_t most)
+uint32_t sim_budget_ratio(const char *text, uint32_t most)
 {
     uint32_t ppm;
 
@@ -163,14 +163,28 @@ static uint32_t retry_budget_ratio(const char *text, uint32_t most)
     return ppm / 1000;
 }
 
+uint32_t sim_budget_outer(const struct sim_parse *p, uint32_t layer)
+{
+    const struct sim_expr *e = p->out;
+
+    for (uint32_t i = layer; i-- > 0;) {
+        if (e->hedge.there && e->hedge.at == i + 1 && e->hedge.budget != SIM_NO_BUDGET)
+            return e->hedge.budget;
+        if (e->budget_of[i] != SIM_NO_BUDGET)
+            return e->budget_of[i];
+    }
+    return e->hedge.there && e->hedge.at == 0 ? e->hedge.budget : SIM_NO_BUDGET;
+}
+
 static int retry_budget_outer(struct sim_parse *p, uint32_t layer, const struct sim_arg *a)
 {
-    for (uint32_t i = layer; i-- > 0;)
-        if (p->out->budget_of[i] != SIM_NO_BUDGET) {
-            p->out->budget_of[layer] = p->out->budget_of[i];
-            return 0;
-        }
-    return sim_parse_fail(p, a->value_at, "budget: no retry outside this one has a budget");
+    uint32_t outer = sim_budget_outer(p, layer);
+
+    if (outer == SIM_NO_BUDGET)
+        return sim_parse_fail(p, a->value_at,
+                              "budget: no retry or hedge outside this one has a budget");
+    p->out->budget_of[layer] = outer;
+    return 0;
 }
 
 static int retry_budget(struct sim_parse *p, uint32_t layer, const struct sim_arg *a)
@@ -195,7 +209,7 @@ static int retry_budget(struct sim_parse *p, uint32_t layer, const struct sim_ar
                               a->value);
     else {
         b->form = share ? WEIR_BUDGET_SHARE : WEIR_BUDGET_RATIO;
-        b->ratio_milli = retry_budget_ratio(a->value + (share ? 6 : 0), share ? 999 : 1000);
+        b->ratio_milli = sim_budget_ratio(a->value + (share ? 6 : 0), share ? 999 : 1000);
         if (!b->ratio_milli)
             return sim_parse_fail(p, a->value_at,
                                   "budget: '%s' is not a percentage from 0.1%% to %s", a->value,

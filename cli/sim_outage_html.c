@@ -33,19 +33,16 @@ static void outage_page_stacks(FILE *to, const struct sim_outage *s)
 
     sim_html_heading(to, "The settings");
     for (size_t i = 0; i < s->n; i++) {
-        struct sim_stack stack = {.policy = NULL};
         fputs("<p><b>", to);
         sim_text_xml(to, s->setting[i].name);
         fputs("</b><br><code>", to);
         sim_text_xml(to, s->setting[i].text);
         fputs("</code></p>\n", to);
-        if (sim_stack_open(&s->setting[i].stack, &stack) == 0 &&
-            weir_policy_explain(stack.policy, words, sizeof words) >= 0) {
+        if (sim_stack_explain(&s->setting[i].stack, words, sizeof words, NULL) == 0) {
             fputs("<pre>", to);
             sim_text_xml(to, words);
             fputs("</pre>\n", to);
         }
-        sim_stack_close(&stack);
     }
 }
 

@@ -13,9 +13,11 @@
 
 #include "sim_heap.h"
 
-enum service_what { SV_BEGIN, SV_ENTER, SV_TIMEOUT, SV_ARRIVE, SV_SERVED, SV_ANSWER };
+enum service_what { SV_BEGIN, SV_ENTER, SV_TIMEOUT, SV_HEDGE, SV_ARRIVE, SV_SERVED, SV_ANSWER };
 enum service_answer { SV_OK, SV_REFUSED, SV_ERROR };
 enum service_state { SV_FREE, SV_WAITING, SV_TRYING };
+
+enum { SV_TRIES = 9 };
 
 struct service_call {
     struct weir_pass pass;
@@ -24,6 +26,12 @@ struct service_call {
     weir_span begin;
     uint32_t index, life, enters; /* life: of this memory; enters: only the latest is heeded */
     int state, woken;
+    struct sim_stack *stack;
+    struct service_call *hedged;          /* the call that this is a try of; NULL: none */
+    struct service_call *tries[SV_TRIES]; /* of the attempt under way; NULL: over */
+    uint32_t sent, over;
+    int first, last; /* what the first of them failed with; what this one did last */
+    enum weir_class first_class, last_class;
 };
 
 struct service_request {
@@ -150,12 +158,9 @@ static void service_record(struct sim_service *w, weir_span begin, weir_span too
         (struct sim_record){begin, took, (uint8_t)(good != 0), (uint8_t)(local != 0)};
 }
 
-static void service_over(struct sim_service *w, struct service_call *c, int64_t result)
+/* Nothing happens to it any more. */
+static void service_release(struct sim_service *w, struct service_call *c)
 {
-    int local = result == WEIR_EOPEN || result == WEIR_ERATE || result == WEIR_EFULL ||
-                result == WEIR_ESHED;
-
-    service_record(w, c->begin, w->now - c->begin, result >= 0, local);
     c->state = SV_FREE;
     c->life++;
     if (!c->woken) {
@@ -164,29 +169,140 @@ static void service_over(struct sim_service *w, struct service_call *c, int64_t 
     }
 }
 
+/* --- hedges: what src/call/hedge.c does on fibers ------------------------------------------- */
+
+static void service_ended(struct sim_service *w, struct service_call *c, int result,
+                          enum weir_class cls);
+static void service_go_on(struct sim_service *w, struct service_call *c);
+
+/* The tries of an attempt that is over. */
+static void service_give_up(struct sim_service *w, struct service_call *c)
+{
+    for (uint32_t i = 0; i < c->sent; i++) {
+        if (!c->tries[i])
+            continue;
+        weir_pass_abandon(&c->tries[i]->pass, WEIR_EPOCH + w->now);
+        service_release(w, c->tries[i]);
+        c->tries[i] = NULL;
+    }
+    c->sent = 0;
+}
+
+/* When the next one goes, if this one has not answered by then. */
+static void service_plan_hedge(struct sim_service *w, struct service_call *c)
+{
+    struct weir_hedge *h = &c->stack->hedge;
+    weir_span delay = weir_hedge_delay(h, WEIR_EPOCH + w->now);
+    weir_time deadline = weir_pass_deadline(&c->pass);
+    struct service_request q = {c->index, c->life, weir_pass_attempt(&c->pass) & 0xffffff};
+
+    if (delay == WEIR_NEVER || c->sent >= SV_TRIES || c->sent >= 1 + c->stack->hedges)
+        return;
+    if (delay < WEIR_MIN(1440) * 366 && WEIR_EPOCH + w->now + delay < deadline)
+        service_push(w, SV_HEDGE, w->now + delay, &q, 0);
+}
+
+static void service_try(struct sim_service *w, struct service_call *c)
+{
+    struct service_call *t = service_call_new(w);
+
+    if (!t) {
+        w->failed = -ENOMEM;
+        return;
+    }
+    *t = (struct service_call){.world = w, .index = t->index, .life = t->life, .enters = t->enters};
+    t->begin = w->now;
+    t->state = SV_WAITING;
+    t->stack = c->stack;
+    t->hedged = c;
+    c->tries[c->sent++] = t;
+    service_plan_hedge(w, c);
+    weir_pass_begin(&t->pass, c->stack->inner, WEIR_EPOCH + w->now, weir_pass_deadline(&c->pass),
+                    service_wake, t);
+    service_go_on(w, t);
+}
+
+/* A try ended by itself: a success is the answer, the last failure means the first one's. */
+static void service_try_over(struct sim_service *w, struct service_call *t, int result)
+{
+    struct service_call *c = t->hedged;
+    weir_span took = w->now - t->begin;
+    enum weir_class cls = result == t->last ? t->last_class : WEIR_CLASS_AUTO;
+    int first = c->tries[0] == t;
+
+    for (uint32_t i = 0; i < c->sent; i++)
+        if (c->tries[i] == t)
+            c->tries[i] = NULL;
+    service_release(w, t);
+    c->over++;
+    if (first) {
+        c->first = result;
+        c->first_class = cls;
+    }
+    if (result >= 0) {
+        weir_hedge_record(&c->stack->hedge, took, WEIR_EPOCH + w->now);
+        service_ended(w, c, result, WEIR_CLASS_OK);
+    } else if (c->over == c->sent) {
+        service_ended(w, c, c->first, c->first_class);
+    }
+}
+
+static void service_hedge(struct sim_service *w, struct service_call *c)
+{
+    if (weir_hedge_take(&c->stack->hedge, WEIR_EPOCH + w->now) == 0)
+        service_try(w, c);
+}
+
+/* --- attempts ------------------------------------------------------------------------------ */
+
+static void service_over(struct sim_service *w, struct service_call *c, int64_t result)
+{
+    int local = result == WEIR_EOPEN || result == WEIR_ERATE || result == WEIR_EFULL ||
+                result == WEIR_ESHED;
+
+    if (c->hedged) {
+        service_try_over(w, c, (int)result);
+        return;
+    }
+    service_record(w, c->begin, w->now - c->begin, result >= 0, local);
+    service_release(w, c);
+}
+
+/* The attempt begins: to the server, or to the tries of a hedge. */
+static void service_attempt(struct sim_service *w, struct service_call *c)
+{
+    struct service_request q = {c->index, c->life, weir_pass_attempt(&c->pass) & 0xffffff};
+    weir_time deadline = weir_pass_deadline(&c->pass);
+    int outer = c->hedged && deadline >= weir_pass_deadline(&c->hedged->pass);
+
+    c->state = SV_TRYING;
+    if (deadline != WEIR_NEVER && !outer) /* else who it is a try of has it */
+        service_push(w, SV_TIMEOUT, deadline - WEIR_EPOCH, &q, 0);
+    if (c->hedged || !c->stack->inner) {
+        service_push(w, SV_ARRIVE, w->now + w->o.hop, &q, 0);
+        return;
+    }
+    c->over = 0;
+    weir_hedge_begin(&c->stack->hedge, WEIR_EPOCH + w->now);
+    service_try(w, c);
+}
+
 /* Lets a call go on as far as it can now. */
 static void service_go_on(struct sim_service *w, struct service_call *c)
 {
-    weir_time now = WEIR_EPOCH + w->now, deadline;
-    int64_t wait = weir_pass_enter(&c->pass, now);
+    int64_t wait = weir_pass_enter(&c->pass, WEIR_EPOCH + w->now);
     struct service_request q = {c->index, c->life, 0};
 
     if (wait < 0) {
         service_over(w, c, wait);
-        return;
-    }
-    if (wait > 0) {
+    } else if (wait == 0) {
+        service_attempt(w, c);
+    } else {
         c->state = SV_WAITING;
         c->enters++;
         if (wait < WEIR_MIN(1440) * 366)
             service_push(w, SV_ENTER, w->now + wait, &q, c->enters);
-        return;
     }
-    c->state = SV_TRYING;
-    q.attempt = weir_pass_attempt(&c->pass) & 0xffffff;
-    service_push(w, SV_ARRIVE, w->now + w->o.hop, &q, 0);
-    if ((deadline = weir_pass_deadline(&c->pass)) != WEIR_NEVER)
-        service_push(w, SV_TIMEOUT, deadline - WEIR_EPOCH, &q, 0);
 }
 
 static void service_ended(struct sim_service *w, struct service_call *c, int result,
@@ -195,9 +311,13 @@ static void service_ended(struct sim_service *w, struct service_call *c, int res
     struct weir_retry_outcome outcome = {.result = result, .cls = cls};
     struct service_request q = {c->index, c->life, 0};
     int end = 0;
-    int64_t wait =
-        weir_pass_done(&c->pass, weir_pass_attempt(&c->pass), &outcome, WEIR_EPOCH + w->now, &end);
+    int64_t wait;
 
+    service_give_up(w, c);
+    c->last = result;
+    c->last_class = cls;
+    wait =
+        weir_pass_done(&c->pass, weir_pass_attempt(&c->pass), &outcome, WEIR_EPOCH + w->now, &end);
     if (wait <= 0) {
         service_over(w, c, wait < 0 ? wait : end);
         return;
@@ -244,8 +364,10 @@ static void service_begin(struct sim_service *w)
     c->begin = w->now;
     c->woken = 0;
     c->state = SV_WAITING;
-    weir_pass_begin(&c->pass, w->stack[instance].policy, WEIR_EPOCH + w->now, WEIR_NEVER,
-                    service_wake, c);
+    c->stack = &w->stack[instance];
+    c->hedged = NULL;
+    c->sent = 0;
+    weir_pass_begin(&c->pass, c->stack->policy, WEIR_EPOCH + w->now, WEIR_NEVER, service_wake, c);
     service_go_on(w, c);
     service_plan_begin(w);
 }
@@ -332,7 +454,9 @@ static void service_handle(struct sim_service *w, const struct sim_event *e)
     default:
         if (!(c = service_trying(w, &q)))
             return;
-        if ((e->what & 0xff) == SV_TIMEOUT)
+        if ((e->what & 0xff) == SV_HEDGE)
+            service_hedge(w, c);
+        else if ((e->what & 0xff) == SV_TIMEOUT)
             service_ended(w, c, -ETIMEDOUT, WEIR_CLASS_AUTO);
         else if (e->extra == SV_REFUSED)
             service_ended(w, c, -ECONNREFUSED, WEIR_CLASS_AUTO);
@@ -367,7 +491,8 @@ static void service_end(struct sim_service *w)
         if (c->state == SV_FREE)
             continue;
         weir_pass_abandon(&c->pass, WEIR_EPOCH + w->now);
-        service_record(w, c->begin, WEIR_NEVER, 0, 0);
+        if (!c->hedged)
+            service_record(w, c->begin, WEIR_NEVER, 0, 0);
         c->state = SV_FREE;
     }
 }
@@ -384,6 +509,8 @@ static int service_open(struct sim_service *w, const struct sim_expr *e)
         r = sim_stack_open(e, &w->stack[i]);
         if (r == 0)
             weir_policy_seed(w->stack[i].policy, w->o.seed + i * 0x9e3779b97f4a7c15u + 1);
+        if (r == 0 && w->stack[i].inner)
+            weir_policy_seed(w->stack[i].inner, ~w->o.seed + i * 0x9e3779b97f4a7c15u);
     }
     return r;
 }

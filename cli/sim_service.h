@@ -8,6 +8,9 @@
  * an exponential time of mean `service`, in the order of arrival; `queue`
  * requests wait, more get an error at once; the answer takes a hop.  A client
  * that has given up does not tell the server: the request is served in vain.
+ * A hedge in the stack is weir_hedged: its tries are calls of their own through
+ * what stands right of it, by the library's own delay and budget; the first
+ * success is the answer, the others are given up.
  *
  * From fault_at on, for fault_for, the fault hits `share` of what it touches:
  *

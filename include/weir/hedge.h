@@ -9,7 +9,9 @@
  * for out of a budget, so when everything is slow there are none.
  *
  * struct weir_hedge is plain memory without clock, lock or malloc: the delay
- * as a pure function of what was recorded.  weir_hedged runs it on fibers.
+ * as a pure function of what was recorded.  weir_hedged runs it on fibers, and
+ * locks: one struct serves the calls of any number of loops, and may share its
+ * budget with stacks.  The other functions are the caller's to serialise.
  */
 #ifndef WEIR_HEDGE_H
 #define WEIR_HEDGE_H
@@ -29,7 +31,8 @@ struct weir_hedge_opts {
     weir_span least;  /* never sooner; 0: 1 ms */
     weir_span period; /* records are forgotten after one to two of it; 0: 30 s */
     struct weir_budget *budget; /* borrowed, may be shared with retries; NULL: a ratio of 5 % */
-    uint32_t reserved[4];
+    uint32_t mode; /* as enum weir_mode: 1 sends none and counts those it would have; 2 is off */
+    uint32_t reserved[3];
 };
 
 struct weir_hedge {
@@ -40,7 +43,7 @@ struct weir_hedge {
     uint64_t n[2];
     weir_time since;
     uint32_t at;
-    uint64_t calls, sent, won;
+    uint64_t calls, sent, won, would;
 };
 
 /* 0, or -EINVAL; then nothing is hedged. */
@@ -63,7 +66,8 @@ typedef int weir_hedge_fn(void *ctx, void *out);
 
 struct weir_hedge_stats {
     uint64_t calls, sent, won; /* calls; hedges sent; hedges that were the answer */
-    uint64_t reserved[3];
+    uint64_t would_send;       /* hedges that observing did not send */
+    uint64_t reserved[2];
 };
 
 /*

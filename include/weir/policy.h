@@ -170,6 +170,15 @@ struct weir_layer_counts {
  */
 WEIR_API weir_policy *weir_policy_new(const struct weir_policy_layer *layers, size_t n);
 
+/*
+ * Would weir_policy_new take these layers?  0, and an empty text; or -EINVAL,
+ * and the text names the first layer that it refuses, its kind, and the fields
+ * that are wrong, or wrong together: "layer 1, breaker: open, open_max".  Cut
+ * to size.  Allocates nothing.
+ */
+WEIR_API int weir_policy_check(const struct weir_policy_layer *layers, size_t n, char *text,
+                               size_t size);
+
 /* Frees it and sets *p to NULL.  No call may be in it. */
 WEIR_API void weir_policy_free(weir_policy **p);
 
@@ -228,7 +237,8 @@ enum weir_lint {
     WEIR_LINT_RETRIES_FULL = 1 << 12,   /* a full bulkhead is asked again and again */
     WEIR_LINT_LEASE = 1 << 13,          /* a probe may take longer than its lease */
     WEIR_LINT_SLOW = 1 << 14,           /* no call lives to be slow */
-    WEIR_LINT_ROW = 1 << 15             /* a row waits longer than the call may take */
+    WEIR_LINT_ROW = 1 << 15,            /* a row waits longer than the call may take */
+    WEIR_LINT_HERD = 1 << 16            /* calls wait out an open breaker for as long as it takes */
 };
 
 /* The WEIR_LINT bits of a stack: 0, nothing looks wrong; or negative.  Never parks. */

@@ -11,6 +11,7 @@
 
 #include "base/alloc.h"
 #include "base/arith.h"
+#include "policy/plan.h"
 
 enum { HEDGED_MOST = 9 };
 
@@ -31,6 +32,59 @@ struct hedged {
     int winner; /* -1: none yet */
 };
 
+/* --- the state, which calls on other loops may use too --------------------------- */
+
+static weir_span hedged_delay(const struct weir_hedge *h, weir_time now)
+{
+    weir_span delay;
+
+    weir__budget_enter();
+    delay = weir_hedge_delay(h, now);
+    weir__budget_exit();
+    return delay;
+}
+
+static int hedged_take(struct weir_hedge *h, weir_time now)
+{
+    int r;
+
+    weir__budget_enter();
+    r = weir_hedge_take(h, now);
+    weir__budget_exit();
+    return r;
+}
+
+static void hedged_record(struct weir_hedge *h, weir_span took, weir_time now)
+{
+    weir__budget_enter();
+    weir_hedge_record(h, took, now);
+    weir__budget_exit();
+}
+
+static void hedged_begin(struct weir_hedge *h, weir_time now)
+{
+    weir__budget_enter();
+    weir_hedge_begin(h, now);
+    weir__budget_exit();
+}
+
+static void hedged_won(struct weir_hedge *h)
+{
+    weir__budget_enter();
+    h->won++;
+    weir__budget_exit();
+}
+
+void weir_hedge_stats(const struct weir_hedge *h, struct weir_hedge_stats *out)
+{
+    weir__budget_enter();
+    *out = (struct weir_hedge_stats){
+        .calls = h->calls, .sent = h->sent, .won = h->won, .would_send = h->would};
+    weir__budget_exit();
+}
+
+/* --- a call ------------------------------------------------------------------------ */
+
 static int hedged_try(void *arg)
 {
     struct hedged_try *t = arg;
@@ -41,7 +95,7 @@ static int hedged_try(void *arg)
     t->result = r;
     a->over++;
     if (r >= 0) {
-        weir_hedge_record(a->h, weir__sat_sub(now, t->began), now);
+        hedged_record(a->h, weir__sat_sub(now, t->began), now);
         if (a->winner < 0)
             a->winner = (int)(t - a->tries);
     }
@@ -65,7 +119,7 @@ static int hedged_send(struct hedged *a, weir_scope *s)
 static weir_time hedged_next(const struct hedged *a, int idempotent, weir_time deadline)
 {
     weir_time now = weir_now(), at;
-    weir_span delay = weir_hedge_delay(a->h, now);
+    weir_span delay = hedged_delay(a->h, now);
 
     if (!idempotent || delay == WEIR_NEVER || a->sent > a->h->opts.hedges)
         return WEIR_NEVER;
@@ -86,7 +140,7 @@ static int hedged_wait(struct hedged *a, weir_scope *s, int idempotent, weir_tim
             return -ETIMEDOUT;
         if (now >= next) {
             /* Without budget or memory those that are there must do. */
-            r = weir_hedge_take(a->h, now) == 0 ? hedged_send(a, s) : WEIR_EBUDGET;
+            r = hedged_take(a->h, now) == 0 ? hedged_send(a, s) : WEIR_EBUDGET;
             next = r == 0 ? hedged_next(a, idempotent, deadline) : WEIR_NEVER;
             continue;
         }
@@ -111,7 +165,8 @@ static int hedged_settle(struct hedged *a, const struct weir_type *type, void *o
     }
     if (a->winner < 0)
         return r < 0 ? r : -ECANCELED;
-    a->h->won += a->winner > 0;
+    if (a->winner > 0)
+        hedged_won(a->h);
     return a->tries[a->winner].result;
 }
 
@@ -124,7 +179,7 @@ static int hedged_run(struct hedged *a, const struct weir_type *type, void *out,
 
     if (r < 0)
         return r;
-    weir_hedge_begin(a->h, weir_now());
+    hedged_begin(a->h, weir_now());
     r = hedged_send(a, s);
     if (r == 0)
         r = hedged_wait(a, s, idempotent, deadline);

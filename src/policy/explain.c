@@ -207,6 +207,9 @@ static const struct {
      "a probe of the breaker may take longer than its lease: it is replaced, its result ignored"},
     {WEIR_LINT_SLOW, "no call lives to be slow: the attempt timeout comes before"},
     {WEIR_LINT_ROW, "a row waits longer than the whole call may take"},
+    {WEIR_LINT_HERD,
+     "a retry waits out the open breaker inside it, and no total timeout ends that: calls gather "
+     "and come back together"},
 };
 
 static void explain_warn(struct explain_text *t, const weir_policy *p)

@@ -3,6 +3,7 @@
  * buckets are a 32nd of an octave wide, so a percentile is within 1.6 %.
  */
 #include <weir/hedge.h>
+#include <weir/policy.h>
 
 #include <errno.h>
 
@@ -12,7 +13,7 @@ enum { HEDGE_FINE = 5, HEDGE_SHIFT = 10 }; /* 2^5 buckets an octave, from 2^10 n
 
 static int hedge_check(const struct weir_hedge_opts *o)
 {
-    if ((o->percent && (o->percent < 50 || o->percent > 99)) || o->hedges > 8)
+    if ((o->percent && (o->percent < 50 || o->percent > 99)) || o->hedges > 8 || o->mode > WEIR_OFF)
         return -EINVAL;
     if (o->delay < 0 || o->least < 0 || o->period < 0)
         return -EINVAL;
@@ -38,6 +39,12 @@ int weir_hedge_init(struct weir_hedge *h, const struct weir_hedge_opts *opts)
     h->since = INT64_MIN;
     return weir_budget_init(
         &h->own, &(struct weir_budget_opts){.ratio_milli = 50, .min_per_sec = WEIR_BUDGET_NONE});
+}
+
+/* It was made, and is not off. */
+static int hedge_is_on(const struct weir_hedge *h)
+{
+    return h->opts.hedges > 0 && h->opts.mode != WEIR_OFF;
 }
 
 static uint32_t hedge_bucket(weir_span took)
@@ -76,7 +83,7 @@ static void hedge_rotate(struct weir_hedge *h, weir_time now)
 
 void weir_hedge_record(struct weir_hedge *h, weir_span took, weir_time now)
 {
-    if (h->opts.hedges == 0)
+    if (!hedge_is_on(h))
         return;
     hedge_rotate(h, now);
     h->count[h->at][hedge_bucket(took)]++;
@@ -100,7 +107,7 @@ weir_span weir_hedge_delay(const struct weir_hedge *h, weir_time now)
 {
     uint64_t n = h->n[0] + h->n[1];
 
-    if (h->opts.hedges == 0)
+    if (!hedge_is_on(h))
         return WEIR_NEVER;
     if (h->opts.delay)
         return weir__max64(h->opts.delay, h->opts.least);
@@ -117,20 +124,22 @@ static struct weir_budget *hedge_budget(struct weir_hedge *h)
 void weir_hedge_begin(struct weir_hedge *h, weir_time now)
 {
     h->calls++;
-    if (h->opts.hedges)
+    if (hedge_is_on(h))
         weir_budget_deposit(hedge_budget(h), now);
 }
 
 int weir_hedge_take(struct weir_hedge *h, weir_time now)
 {
     struct weir_budget_token paid;
-    int r = h->opts.hedges ? weir_budget_take(hedge_budget(h), now, &paid) : WEIR_EBUDGET;
+    int r = WEIR_EBUDGET;
 
+    if (!hedge_is_on(h))
+        return r;
+    if (h->opts.mode == WEIR_OBSERVE) {
+        h->would += weir_budget_left(hedge_budget(h), now) > 0;
+        return r;
+    }
+    r = weir_budget_take(hedge_budget(h), now, &paid);
     h->sent += r == 0;
     return r;
-}
-
-void weir_hedge_stats(const struct weir_hedge *h, struct weir_hedge_stats *out)
-{
-    *out = (struct weir_hedge_stats){.calls = h->calls, .sent = h->sent, .won = h->won};
 }

@@ -14,16 +14,26 @@
 /* A budget may be shared by policies that run on different threads. */
 static atomic_flag kind_budget_lock = ATOMIC_FLAG_INIT;
 
+void weir__budget_enter(void)
+{
+    weir__plan_lock(&kind_budget_lock);
+}
+
+void weir__budget_exit(void)
+{
+    weir__plan_unlock(&kind_budget_lock);
+}
+
 static void kind_lock(const struct weir_budget *b)
 {
     if (b)
-        weir__plan_lock(&kind_budget_lock);
+        weir__budget_enter();
 }
 
 static void kind_unlock(const struct weir_budget *b)
 {
     if (b)
-        weir__plan_unlock(&kind_budget_lock);
+        weir__budget_exit();
 }
 
 /* --- retry ---------------------------------------------------------------- */

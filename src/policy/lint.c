@@ -50,6 +50,15 @@ static int lint_order(const weir_policy *p, uint32_t retry)
     return bits;
 }
 
+/* Calls that wait out an open breaker gather for as long as they may, and come back together. */
+static int lint_herd(const weir_policy *p, uint32_t i)
+{
+    const struct weir_retry_opts *o = &p->layer[i].u.retry.opts;
+
+    return o->attempts > 1 && o->retry_after_cap != WEIR_RETRY_AFTER_IGNORE &&
+           p->total == WEIR_NEVER && lint_next(p, i + 1, WEIR_LAYER_BREAKER) < p->n;
+}
+
 /* A retry's options against the rest of the stack. */
 static int lint_retry(const weir_policy *p, uint32_t i)
 {
@@ -67,6 +76,8 @@ static int lint_retry(const weir_policy *p, uint32_t i)
         (lint_next(p, i + 1, WEIR_LAYER_BULKHEAD) < p->n ||
          lint_next(p, i + 1, WEIR_LAYER_ADAPTIVE) < p->n))
         bits |= WEIR_LINT_RETRIES_FULL;
+    if (lint_herd(p, i))
+        bits |= WEIR_LINT_HERD;
     return bits;
 }
 

@@ -197,6 +197,10 @@ static inline void weir__plan_unlock(atomic_flag *lock)
     atomic_flag_clear_explicit(lock, memory_order_release);
 }
 
+/* One lock for all budgets: stacks and hedges on other threads may have the same one. */
+void weir__budget_enter(void);
+void weir__budget_exit(void);
+
 /* The instant at which an attempt must have started to make any sense. */
 weir_time weir__plan_latest(const weir_policy *p, const struct weir__plan_run *r);
 

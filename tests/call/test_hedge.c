@@ -267,11 +267,67 @@ TEST(J5_hedges_are_a_share_of_the_calls)
     EQ(world_run(storm, NULL), 0);
 }
 
+/* D4: a hedge spends what retries save up, and is refused alone: what runs goes on. */
+static int one_account(void *arg)
+{
+    struct weir_budget_opts o = {
+        .ratio_milli = WEIR_BUDGET_NONE, .min_per_sec = 1, .ttl = WEIR_S(3)};
+    struct weir_budget_token paid;
+    struct weir_budget b;
+    int out;
+
+    (void)arg;
+    EQ(weir_budget_init(&b, &o), 0);
+    hedge((struct weir_hedge_opts){.delay = WEIR_MS(50), .hedges = 3, .budget = &b});
+    EQ(weir_budget_take(&b, weir_now(), &paid), 0); /* a retry, of three */
+    plan = (struct plan){.takes = {WEIR_MS(900), WEIR_MS(900), WEIR_MS(900), WEIR_MS(1)}};
+    EQ(weir_hedged(&h, attempt, NULL, thing_type(), &out, 1, 0), 1);
+    EQ(out, 1); /* two hedges, not three: the first of all answers in the end */
+    EQ(plan.begun, 3);
+    EQ(h.sent, 2);
+    EQ(weir_budget_left(&b, weir_now()), 0);
+    plan.live = 0;
+    return 0;
+}
+
+TEST(D4_hedges_and_retries_draw_from_one_account)
+{
+    EQ(world_run(one_account, NULL), 0);
+}
+
+/* Observing sends none, spends nothing, and counts; off is as if it were not there. */
+static int modes(void *arg)
+{
+    struct weir_hedge_stats s;
+    int out;
+
+    (void)arg;
+    EQ(weir_budget_init(&rich, NULL), 0);
+    for (uint32_t mode = WEIR_OBSERVE; mode <= WEIR_OFF; mode++) {
+        hedge((struct weir_hedge_opts){.delay = WEIR_MS(5), .mode = mode, .budget = &rich});
+        plan = (struct plan){.takes = {WEIR_MS(20), 0}};
+        EQ(weir_hedged(&h, attempt, NULL, thing_type(), &out, 1, 0), 1);
+        plan.live = 0;
+        EQ(plan.begun, 1);
+        weir_hedge_stats(&h, &s);
+        EQ(s.calls, 1);
+        EQ(s.sent, 0);
+        EQ(s.would_send, mode == WEIR_OBSERVE);
+        EQ(weir_budget_left(&rich, weir_now()), 100);
+    }
+    return 0;
+}
+
+TEST(observing_sends_none_and_counts_those_it_would_have)
+{
+    EQ(world_run(modes, NULL), 0);
+}
+
 TEST(bad_options_are_refused)
 {
-    static const struct weir_hedge_opts bad[] = {{.percent = 49},  {.percent = 100}, {.hedges = 9},
-                                                 {.delay = -1},    {.least = -1},    {.period = -1},
-                                                 {.reserved = {1}}};
+    static const struct weir_hedge_opts bad[] = {{.percent = 49}, {.percent = 100}, {.hedges = 9},
+                                                 {.delay = -1},   {.least = -1},    {.period = -1},
+                                                 {.mode = 3},     {.reserved = {1}}};
     int out = 7;
 
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {

@@ -155,6 +155,94 @@ TEST(the_others_and_the_modes)
        WEIR_CLASS_BIT(WEIR_CLASS_SERVER) | WEIR_CLASS_BIT(WEIR_CLASS_THROTTLED));
 }
 
+TEST(an_adaptive_limit_has_a_law_and_ends)
+{
+    struct weir_adaptive_opts o = parsed("adaptive(gradient, 4..200)").layer[0].u.adaptive;
+
+    EQ(o.law, WEIR_ADAPTIVE_GRADIENT);
+    EQ(o.min, 4);
+    EQ(o.max, 200);
+    o = parsed("adaptive(50, vegas, nowait, window=1s, samples=30)").layer[0].u.adaptive;
+    EQ(o.law, WEIR_ADAPTIVE_VEGAS);
+    EQ(o.initial, 50);
+    EQ(o.max_wait, WEIR_NOWAIT);
+    EQ(o.window, WEIR_S(1));
+    EQ(o.samples, 30);
+    o = parsed("adaptive(slow=1s,backoff=80%,tolerance=150%,queue=9,max_wait=2s)")
+            .layer[0]
+            .u.adaptive;
+    EQ(o.law, WEIR_ADAPTIVE_AIMD);
+    EQ(o.slow, WEIR_S(1));
+    EQ(o.backoff, 80);
+    EQ(o.tolerance, 150);
+    EQ(o.queue, 9);
+    EQ(o.max_wait, WEIR_S(2));
+}
+
+TEST(a_throttle_and_a_row_that_is_kept_short)
+{
+    struct weir_shed_opts o = parsed("shed(1.5, 30s, max=80%, class=2)").layer[0].u.shed;
+    struct weir_bulkhead_opts b =
+        parsed("bulkhead(8, target=5ms, interval=200ms, lifo)").layer[0].u.bulkhead;
+
+    EQ(o.k_milli, 1500);
+    EQ(o.window, WEIR_S(30));
+    EQ(o.max_percent, 80);
+    EQ(o.cls, 2);
+    EQ(parsed("shed(95%)").layer[0].u.shed.max_percent, 95);
+    EQ(parsed("shed").layer[0].u.shed.k_milli, 0);
+    EQ(b.target, WEIR_MS(5));
+    EQ(b.interval, WEIR_MS(200));
+    EQ(b.lifo, 1);
+}
+
+TEST(a_hedge_parts_a_stack_in_two)
+{
+    struct sim_expr e = parsed("retry(3) > hedge(90%, hedges=2) > breaker > timeout(each=1s)");
+    struct sim_stack s;
+    char text[2000];
+    int lint;
+
+    EQ(e.n, 3);
+    EQ(e.hedge.there, 1);
+    EQ(e.hedge.at, 1);
+    EQ(e.hedge.opts.percent, 90);
+    EQ(e.hedge.opts.hedges, 2);
+    EQ(e.hedge.budget, SIM_NO_BUDGET);
+    EQ(sim_stack_open(&e, &s), 0);
+    OK(s.inner != NULL);
+    EQ(s.hedges, 2);
+    sim_stack_close(&s);
+    EQ(sim_stack_explain(&e, text, sizeof text, &lint), 0);
+    EQ(lint, WEIR_LINT_HERD);
+    EQ(strstr(text, "inside the first 1 of these: what is right of it is started again when it "
+                    "lasts longer than 90% of the calls; 2 at most") != NULL,
+       1);
+    EQ(strstr(text, "at worst 3 times those above\n") != NULL, 1);
+    EQ(sim_stack_explain(&e, text, 300, &lint), -ENOSPC);
+    EQ(parsed("hedge(50ms)").hedge.opts.delay, WEIR_MS(50));
+    EQ(parsed("hedge(50ms)").n, 0);
+    EQ(parsed("off(hedge) > breaker").hedge.opts.mode, WEIR_OFF);
+    EQ(parsed("observe(hedge(90%))").hedge.opts.mode, WEIR_OBSERVE);
+}
+
+TEST(a_hedge_has_a_budget_of_its_own_or_one_of_a_retry)
+{
+    struct sim_expr e = parsed("retry(budget=20%) > hedge(budget=outer) > retry(budget=outer)");
+
+    EQ(e.budgets, 1);
+    EQ(e.hedge.budget, 0);
+    EQ(e.budget_of[1], 0);
+    e = parsed("retry > hedge(budget=5%) > retry(budget=outer)");
+    EQ(e.budgets, 1);
+    EQ(e.budget[0].ratio_milli, 50);
+    EQ(e.budget[0].min_per_sec, WEIR_BUDGET_NONE);
+    EQ(e.budget_of[0], SIM_NO_BUDGET);
+    EQ(e.budget_of[1], 0);
+    e = parsed("hedge(budget=5%) > retry(budget=outer)");
+    EQ(e.budget_of[0], 0);
+}
+
 TEST(a_stack_that_was_understood_can_be_opened_with_budgets_of_its_own)
 {
     struct sim_expr e = parsed("retry(3, budget=20%) > breaker > timeout(each=1s)");
@@ -227,6 +315,19 @@ TEST(numbers_say_their_unit_and_range)
     wrong("rate(fast)", 6, "expected a rate such as 100/s");
     wrong("rate(0/s)", 6, "out of range");
     wrong("bulkhead(0)", 10, "limit: '0' is out of range");
+    wrong("adaptive(gradent)", 10, "did you mean 'gradient'?");
+    wrong("adaptive(0..5)", 10, "min: '0' is out of range");
+    wrong("adaptive(backoff=40%)", 1, "from 50% to 99%");
+    wrong("adaptive(tolerance=99%)", 20, "from 100% to 500%");
+    wrong("adaptive(tolerance=150)", 20, "from 100% to 500%");
+    wrong("shed(0.5)", 6, "k: '0.5' is not a number from 1 to 100");
+    wrong("shed(class=4)", 12, "class: '4' is out of range: 0 to 3");
+    wrong("shed(gently)", 6, "expected K such as 2");
+    wrong("shed(1s..2s)", 6, "window: '1s..2s' is not a duration");
+    wrong("hedge(20%)", 1, "from 50% to 99%");
+    wrong("hedge(soon)", 7, "a percentage such as 95%");
+    wrong("hedge(hedges=9)", 14, "hedges: '9' is out of range: 1 to 8");
+    wrong("hedge(budget=0%)", 14, "is not a percentage from 0.1% to 100%, or outer");
     wrong("timeout(soon)", 9, "expected a duration such as 30s");
 }
 
@@ -235,7 +336,7 @@ TEST(what_contradicts_itself_is_refused)
     wrong("retry(5,3)", 9, "attempts is given twice");
     wrong("retry(attempts=5,attempts=5)", 18, "attempts is given twice");
     wrong("retry(full,equal)", 12, "law is given twice");
-    wrong("retry(budget=outer)", 14, "no retry outside this one has a budget");
+    wrong("retry(budget=outer)", 14, "no retry or hedge outside this one has a budget");
     wrong("retry(full,percent=20)", 1, "percent= goes with the law percent");
     wrong("retry(budget=cost,budget_ttl=0s)", 30, "must be more than 0");
     wrong("breaker(50%)", 1, "50% of what? write 50%/100 or 50%/10s");
@@ -247,6 +348,15 @@ TEST(what_contradicts_itself_is_refused)
     wrong("timeout", 1, "it needs a time");
     wrong("timeout(30s,5s)", 13, "for each attempt write each=5s");
     wrong("rate(1/s,nowait,max_wait=1s)", 1, "exclude each other");
+    wrong("adaptive(9..3)", 1, "min is more than max");
+    wrong("adaptive(min=2000)", 1, "more than max, which is 1000");
+    wrong("adaptive(nowait,max_wait=1s)", 1, "exclude each other");
+    wrong("adaptive(vegas,aimd)", 16, "law is given twice");
+    wrong("bulkhead(4,lifo)", 1, "go with a target");
+    wrong("bulkhead(4,target=1s)", 1, "longer than the interval, which is 100ms");
+    wrong("hedge(95%,delay=5ms)", 1, "exclude each other");
+    wrong("hedge > retry > hedge", 17, "a second hedge");
+    wrong("hedge(budget=outer)", 14, "no retry outside has a budget");
     wrong("retry>retry>retry>retry>retry>retry>retry>retry>retry>retry>retry", 61,
           "more than 10 policies");
 }
@@ -298,12 +408,17 @@ TEST(no_input_is_a_crash_and_every_error_has_its_column)
         "..",         "|",
         "/",          ":20",
         "on=server|", "99999999999999999999",
+        "adaptive",   "gradient",
+        "shed",       "hedge",
+        "95%",        "budget=5%",
+        "lifo",       "target=5ms",
         "0",          "-1",
         "each=5s",    "nowait",
         "percent",    "\x80",
         "\n",         "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
         "."};
-    static const char *const seed[] = {"retry(5,full,100ms..30s)>breaker(5,30s)>rate(100/s)",
+    static const char *const seed[] = {"shed(2,30s)>hedge(95%,budget=5%)>adaptive(vegas,1..20)",
+                                       "retry(5,full,100ms..30s)>breaker(5,30s)>rate(100/s)",
                                        "observe(timeout(30s,each=5s))>retry(on=server,budget=20%)",
                                        "bulkhead(64,nowait)>retry(inf,percent=20,law=percent)", ""};
     char text[2048];
@@ -313,7 +428,7 @@ TEST(no_input_is_a_crash_and_every_error_has_its_column)
 
     for (int round = 0; round < 30000; round++) {
         size_t pieces = test_random() % 12;
-        size_t n = (size_t)snprintf(text, sizeof text, "%s", seed[test_random() % 4]);
+        size_t n = (size_t)snprintf(text, sizeof text, "%s", seed[test_random() % 5]);
 
         if (n)
             pieces /= 8;

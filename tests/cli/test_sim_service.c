@@ -229,6 +229,138 @@ TEST(those_who_wait_for_a_permit_are_woken)
     EQ(s.good, s.calls);
 }
 
+/* --- hedges -------------------------------------------------------------------------------- */
+
+/* Of attempts that hang, p: a call fails if its hedge hangs too. */
+TEST(a_hedge_answers_for_a_try_that_hangs)
+{
+    struct sim_service_opts o = world_of(SIM_HANG);
+    static struct sim_service_sum once, twice, thrice;
+
+    o.share = 100000;
+    once = run(&o, "timeout(each=1s)");
+    twice = run(&o, "hedge(200ms, budget=100%) > timeout(each=1s)");
+    thrice = run(&o, "hedge(200ms, hedges=2, budget=100%) > timeout(each=1s)");
+    EQ(once.calls, twice.calls);
+    within((double)(once.fault_calls - once.fault_good), 0.1 * (double)once.fault_calls, 0.2);
+    within((double)(twice.fault_calls - twice.fault_good), 0.01 * (double)once.fault_calls, 0.6);
+    LT(thrice.fault_calls - thrice.fault_good, (twice.fault_calls - twice.fault_good) / 2);
+    within((double)twice.fault_sent, 1.1 * (double)twice.fault_calls, 0.03);
+    EQ(twice.after_good, twice.after_calls);
+    EQ(twice.endless, 0);
+}
+
+/* J5 in this world: all is slow, and what hedges add stays a share of the calls. */
+TEST(when_all_is_slow_hedges_stay_within_their_budget)
+{
+    struct sim_service_opts o = world_of(SIM_SLOW);
+    static struct sim_service_sum s, free_;
+
+    s = run(&o, "hedge(90%, budget=5%) > timeout(each=2s)");
+    free_ = run(&o, "hedge(90%, budget=100%) > timeout(each=2s)");
+    LT((double)s.calls, (double)s.sent);
+    /* what was saved up is of ten seconds at most */
+    LE((double)s.sent, 1.05 * (double)s.calls + 5);
+    LE((double)s.fault_sent, 1.05 * (double)s.fault_calls + 0.05 * 5000 + 5);
+    LT(1.1 * (double)s.sent, (double)free_.sent);
+    LT(s.vain, free_.vain);
+}
+
+/* What hangs is cut by the attempt's own deadline, then the retry outside tries again. */
+TEST(a_hedge_stands_between_a_retry_and_the_attempts)
+{
+    struct sim_service_opts o = world_of(SIM_DOWN);
+    static struct sim_service_sum s;
+
+    s = run(&o, "retry(3, none) > hedge(100ms, budget=100%) > timeout(each=1s)");
+    within((double)s.fault_sent, 3 * (double)s.fault_calls,
+           0.01); /* who fails fast is not hedged */
+    o = world_of(SIM_HANG);
+    s = run(&o, "retry(3, none) > timeout(each=300ms) > hedge(100ms, budget=100%)");
+    within((double)s.fault_sent, 6 * (double)s.fault_calls, 0.05); /* two of each attempt */
+    EQ(s.endless, 0);
+    s = run(&o, "hedge(100ms, budget=100%) > retry(3, none) > timeout(each=300ms)");
+    within((double)s.fault_sent, 6 * (double)s.fault_calls, 0.05);
+    EQ(s.endless, 0);
+}
+
+/* --- limits that find themselves, throttles, rows that are kept short ------------------------ */
+
+/* Two clients, 100 ms and more of queue: each law keeps it short, and nearly all is served. */
+TEST(an_adaptive_limit_keeps_a_surge_from_the_server)
+{
+    static const char *const laws[] = {"adaptive(aimd, slow=60ms, nowait)",
+                                       "adaptive(gradient, nowait)", "adaptive(vegas, nowait)"};
+    struct sim_service_opts o = world_of(SIM_SURGE);
+    static struct sim_service_sum open, s;
+
+    o.instances = 1;
+    open = run(&o, "timeout(each=2s)");
+    LT(500, open.p99);
+    for (int i = 0; i < 3; i++) {
+        char stack[100];
+        snprintf(stack, sizeof stack, "%s > timeout(each=2s)", laws[i]);
+        s = run(&o, stack);
+        LT(s.p99, 150);
+        LT(0, s.local);
+        LT(0.5 * (double)open.fault_good, (double)s.fault_good);
+        LT(0.9 * (double)s.after_calls, (double)s.after_good);
+    }
+}
+
+/* The SRE law: of a server that takes nothing, 1 / K of what it took before, and 5 % to see. */
+TEST(a_throttle_spares_a_server_that_takes_nothing)
+{
+    struct sim_service_opts o = world_of(SIM_ERROR);
+    static struct sim_service_sum s;
+
+    o.fault_for = WEIR_S(20);
+    o.duration = WEIR_S(80);
+    s = run(&o, "shed(2, window=5s) > timeout(each=1s)");
+    LT(s.fault_sent, s.fault_calls / 3);
+    LT(s.fault_calls / 2, s.local);
+    LE(s.recovery, WEIR_S(20)); /* what is accepted doubles, about, in each window */
+}
+
+/* A row that stands is cut at its head, or served from its end: what is served, is fast. */
+TEST(a_row_that_is_refused_from_its_head_is_a_short_one)
+{
+    struct sim_service_opts o = world_of(SIM_SURGE);
+    static struct sim_service_sum stands, lifo;
+
+    stands = run(&o, "bulkhead(3) > timeout(each=2s)");
+    lifo = run(&o, "bulkhead(3, target=20ms, lifo) > timeout(each=2s)");
+    LT(1000, stands.p99);
+    LT(lifo.p99, 500);
+    LT(0, lifo.local);
+    EQ(lifo.endless, 0);
+}
+
+/* --- what the lint WEIR_LINT_HERD warns of ---------------------------------------------------- */
+
+/*
+ * Calls that wait out an open breaker, with nothing to end that, come back
+ * together and open it again; a total timeout lets the old ones go.
+ */
+TEST_WITH(a_retry_that_waits_out_a_breaker_needs_a_total_timeout, .timeout = 60)
+{
+    struct sim_service_opts o = world_of(SIM_HANG);
+    static struct sim_service_sum with, without;
+
+    o.rate_count = 2000; /* the world of `weir sim breaker` */
+    o.instances = 20;
+    o.servers = 30;
+    o.duration = WEIR_S(120);
+    o.fault_at = o.fault_for = WEIR_S(30);
+    o.seed = 1;
+    without = run(&o, "retry(3) > breaker(5, 5s) > timeout(each=1s)");
+    with = run(&o, "timeout(5s) > retry(3) > breaker(5, 5s) > timeout(each=1s)");
+    LT(with.recovery, WEIR_S(15));
+    LT(WEIR_S(30), without.recovery);
+    LT(1.1 * with.peak_after, without.peak_after);
+    LT(5 * with.p99, without.p99);
+}
+
 /* Calls every 2 ms for 40 s: they fail from 10 s to 20 s, are slow until `slow_until`. */
 static struct sim_service_sum summed(weir_span slow_until, weir_span fail_again)
 {
@@ -267,11 +399,20 @@ TEST(recovery_is_when_all_is_as_before_for_good)
 /* No stack, however made, loses a call, and the sums agree. */
 TEST(every_call_is_accounted_for_under_random_stacks_and_faults)
 {
-    static const char *const layer[] = {
-        "retry(3,full,10ms..1s)", "retry(2,none)", "breaker(3,500ms)",
-        "rate(40/s:5,nowait)",    "rate(80/s)",    "bulkhead(4)",
-        "bulkhead(2,nowait)",     "timeout(2s)",   "retry(4,equal,50ms..1s,budget=10%)",
-        "observe(breaker(2))"};
+    static const char *const layer[] = {"retry(3,full,10ms..1s)",
+                                        "retry(2,none)",
+                                        "breaker(3,500ms)",
+                                        "rate(40/s:5,nowait)",
+                                        "rate(80/s)",
+                                        "bulkhead(4)",
+                                        "bulkhead(2,nowait)",
+                                        "timeout(2s)",
+                                        "retry(4,equal,50ms..1s,budget=10%)",
+                                        "observe(breaker(2))",
+                                        "adaptive(vegas, nowait)",
+                                        "adaptive(gradient, max_wait=1s)",
+                                        "shed(2, window=3s)",
+                                        "bulkhead(3, target=5ms, lifo)"};
 
     for (int round = 0; round < 20; round++) {
         struct sim_service_opts o = world_of((enum sim_fault)(test_random() % 5));
@@ -281,7 +422,11 @@ TEST(every_call_is_accounted_for_under_random_stacks_and_faults)
         for (int i = (int)(test_random() % 3); i >= 0; i--) {
             char rest[300];
             snprintf(rest, sizeof rest, "%.299s", stack);
-            snprintf(stack, sizeof stack, "%s > %s", layer[test_random() % 10], rest);
+            snprintf(stack, sizeof stack, "%s > %s", layer[test_random() % 14], rest);
+            if (i == 1 && test_random() % 2) {
+                snprintf(rest, sizeof rest, "%.280s", stack);
+                snprintf(stack, sizeof stack, "hedge(50ms, budget=50%%) > %s", rest);
+            }
         }
         o.duration = WEIR_S(12);
         o.fault_at = WEIR_S(3);

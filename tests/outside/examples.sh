@@ -10,7 +10,7 @@ report() { # NAME STATUS
     n=$((n + 1))
     if [ "$2" = 0 ]; then echo "ok $n - $1"; else echo "not ok $n - $1"; fi
 }
-echo 1..11
+echo 1..12
 
 out=$("$bin/example_readme")
 [ "$out" = "0 1 4 9 16 25 36 49 64 81" ]
@@ -34,6 +34,34 @@ report policies_among_plain_threads $?
 report a_pool_of_connections $?
 [ "$(timeout 50 "$bin/example_host_epoll")" = "100 numbers, sum 5050: success" ]
 report a_bare_epoll_loop_hosts_weir $?
+
+# --- a pool of connections to Redis ---------------------------------------------
+
+redis_example() {
+    dir=$(mktemp -d)
+    redis-server --port 0 --unixsocket "$dir/sock" --save '' --appendonly no --dir "$dir" \
+        >"$dir/log" 2>&1 &
+    redis=$!
+    tries=0
+    until [ -S "$dir/sock" ]; do
+        tries=$((tries + 1))
+        [ $tries -lt 200 ] || break
+        sleep 0.05
+    done
+    got=$(timeout 50 "$bin/example_redis" "$dir/sock")
+    kill -KILL $redis
+    wait $redis 2>/dev/null
+    rm -rf "$dir"
+    [ "$got" = "160 visits over 5 connections, 2 of them found broken" ]
+}
+
+if command -v redis-server >/dev/null; then
+    redis_example
+    report a_pool_of_connections_to_redis $?
+else
+    n=$((n + 1))
+    echo "ok $n - a_pool_of_connections_to_redis # SKIP redis-server is not installed"
+fi
 
 # --- the echo server ----------------------------------------------------------
 

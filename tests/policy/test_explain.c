@@ -95,6 +95,7 @@ static int lint(weir_policy *p)
 }
 
 #define EACH WEIR_TIMEOUT(.each = WEIR_S(1))
+#define TOTAL WEIR_TIMEOUT(.total = WEIR_S(30))
 
 TEST(O2_the_recommended_stack_has_nothing_wrong)
 {
@@ -126,11 +127,33 @@ TEST(O2_each_known_mistake_is_found_alone)
     EQ(lint(WEIR_POLICY(WEIR_RETRY(.retry_on = WEIR_CLASS_BIT(WEIR_CLASS_REJECTED_LOCAL)),
                         WEIR_BULKHEAD(.limit = 1), EACH)),
        WEIR_LINT_RETRIES_FULL);
-    EQ(lint(WEIR_POLICY(WEIR_RETRY(), WEIR_BREAKER(.lease = WEIR_MS(999)), EACH)), WEIR_LINT_LEASE);
-    EQ(lint(WEIR_POLICY(WEIR_RETRY(), WEIR_BREAKER(.slow = WEIR_S(1) + 1), EACH)), WEIR_LINT_SLOW);
+    EQ(lint(WEIR_POLICY(TOTAL, WEIR_RETRY(), WEIR_BREAKER(.lease = WEIR_MS(999)), EACH)),
+       WEIR_LINT_LEASE);
+    EQ(lint(WEIR_POLICY(TOTAL, WEIR_RETRY(), WEIR_BREAKER(.slow = WEIR_S(1) + 1), EACH)),
+       WEIR_LINT_SLOW);
     EQ(lint(WEIR_POLICY(WEIR_TIMEOUT(.total = WEIR_S(9)), WEIR_RETRY(),
                         WEIR_RATE(.per_sec = 1, .max_wait = WEIR_S(9)), EACH)),
        WEIR_LINT_ROW);
+}
+
+/* cli/test_sim_service.c has what it leads to. */
+TEST(O2_a_retry_that_waits_out_a_breaker_without_an_end_is_told)
+{
+    EQ(lint(WEIR_POLICY(WEIR_RETRY(), WEIR_BREAKER(), EACH)), WEIR_LINT_HERD);
+    EQ(lint(WEIR_POLICY(WEIR_RETRY(), WEIR_RATE(.per_sec = 1), WEIR_BREAKER(), EACH)),
+       WEIR_LINT_HERD);
+    EQ(lint(WEIR_POLICY(TOTAL, WEIR_RETRY(), WEIR_BREAKER(), EACH)), 0);
+    EQ(lint(WEIR_POLICY(WEIR_RETRY(), WEIR_BREAKER(), TOTAL, EACH)), 0); /* it is the call's */
+    EQ(lint(WEIR_POLICY(WEIR_OBSERVED(TIMEOUT(.total = WEIR_S(30))), WEIR_RETRY(), WEIR_BREAKER(),
+                        EACH)),
+       WEIR_LINT_HERD);
+    /* Nobody waits it out: one attempt, an observed breaker, an own backoff instead. */
+    EQ(lint(WEIR_POLICY(WEIR_RETRY(.attempts = 1), WEIR_BREAKER(), EACH)), 0);
+    EQ(lint(WEIR_POLICY(WEIR_RETRY(), WEIR_OBSERVED(BREAKER()), EACH)), 0);
+    EQ(lint(WEIR_POLICY(WEIR_RETRY(.retry_after_cap = WEIR_RETRY_AFTER_IGNORE), WEIR_BREAKER(),
+                        EACH)),
+       0);
+    EQ(lint(WEIR_POLICY(WEIR_BREAKER(), WEIR_RETRY(), EACH)), WEIR_LINT_BREAKER_OUTSIDE);
 }
 
 TEST(O2_one_budget_makes_nested_retries_right_and_two_do_not)
