@@ -41,6 +41,7 @@
 #include <weir/recover.h>
 #include <weir/hedge.h>
 #include <weir/pool.h>
+#include <weir/process.h>
 #include <weir/shape.h>
 
 /* The code of a handle that a failed constructor gave, 0 for a sound one; -EINVAL for NULL. */
@@ -61,7 +62,8 @@
              : weir_cache_error, weir_stream *                                                     \
              : weir_stream_error, weir_broadcast *                                                 \
              : weir_broadcast_error, weir_pool *                                                   \
-             : weir_pool_error)(handle)
+             : weir_pool_error, weir_process *                                                     \
+             : weir_process_error)(handle)
 #endif
 
 #endif

@@ -109,7 +109,7 @@ weir_stream *weir_lines(int fd, size_t max)
     weir_stream *s;
 
     if (fd < 0 || max > SIZE_MAX / 4)
-        return weir__stream_poison(-EINVAL);
+        return weir__stream_poison(fd < -1 ? fd : -EINVAL);
     l = weir__alloc(sizeof *l);
     if (!l)
         return weir__stream_poison(-ENOMEM);

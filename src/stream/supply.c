@@ -271,7 +271,7 @@ weir_stream *weir_bytes(int fd, size_t max)
     struct supply_bytes init = {.fd = fd, .size = max ? max : 64 << 10}, *o;
 
     if (fd < 0 || max > SIZE_MAX / 4)
-        return weir__stream_poison(-EINVAL);
+        return weir__stream_poison(fd < -1 ? fd : -EINVAL);
     o = weir__self_new(&init, sizeof init);
     if (!o)
         return weir__stream_poison(-ENOMEM);
