@@ -308,7 +308,11 @@ static int count_line(const char *text, const char *line, size_t len)
 
 REAL_TEST(its_three_descriptors_are_all_it_gets_of_ours)
 {
-    const struct weir_process_opts pipes = {.in = PIPE, .err = PIPE};
+    int a[2], b[2];
+    EQ(pipe2(a, O_CLOEXEC), 0);
+    EQ(pipe2(b, O_CLOEXEC), 0);
+    const struct weir_process_opts pipes = {.in = {WEIR_FROM_FD, a[0]},
+                                            .err = {WEIR_FROM_FD, b[1]}};
     const char *text = says_with("d=/proc/$$/fd; readlink $d/0 $d/1 $d/2 $d/*", &pipes),
                *line = text;
     for (int i = 0; i < 3; i++) {
@@ -316,6 +320,10 @@ REAL_TEST(its_three_descriptors_are_all_it_gets_of_ours)
         OK(strncmp(line, "pipe:", 5) == 0);
         EQ(count_line(text, line, len), 2); /* by its number, and among all */
         line += len + 1;
+    }
+    for (int i = 0; i < 2; i++) {
+        EQ(close(a[i]), 0);
+        EQ(close(b[i]), 0);
     }
     return 0;
 }
