@@ -43,6 +43,7 @@
 #include <weir/pool.h>
 #include <weir/process.h>
 #include <weir/shape.h>
+#include <weir/signal.h>
 
 /* The code of a handle that a failed constructor gave, 0 for a sound one; -EINVAL for NULL. */
 #ifndef __cplusplus
