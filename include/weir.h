@@ -19,6 +19,7 @@
 #include <weir/io.h>
 #include <weir/net.h>
 #include <weir/dns.h>
+#include <weir/file.h>
 #include <weir/rand.h>
 #include <weir/adaptive.h>
 #include <weir/backoff.h>
