@@ -11,21 +11,29 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/socket.h>
 #include <weir.h>
 
 struct client {
-    struct client *next, **link; /* link: what points to it */
+    weir_scope *scope;
     int fd;
 };
 
 struct server {
     int listener; /* -1 once it is draining */
     weir_scope *scope;
-    struct client *clients;
     uint16_t port;
     int seconds;
 };
+
+/* What has come; once the drain has begun, only what is there already, and then the end. */
+static ssize_t client_read(struct client *c, char *buf, size_t size)
+{
+    struct weir_select on[] = {WEIR_ON_FD(c->fd, WEIR_FD_READ), WEIR_ON_STOP(c->scope)};
+    int k = weir_select(on, 2, WEIR_NEVER);
+    ssize_t n = k < 0 ? k : weir_read(c->fd, buf, size, 0);
+
+    return n == -EAGAIN && k == 1 ? 0 : n;
+}
 
 static int client_echo(void *arg)
 {
@@ -33,13 +41,10 @@ static int client_echo(void *arg)
     char buf[4096];
     ssize_t n;
 
-    while ((n = weir_read(c->fd, buf, sizeof buf, WEIR_NEVER)) > 0)
+    while ((n = client_read(c, buf, sizeof buf)) > 0)
         if ((n = weir_write_all(c->fd, buf, (size_t)n, NULL, WEIR_NEVER)) < 0)
             break;
     weir_close(c->fd);
-    if (c->next)
-        c->next->link = c->link;
-    *c->link = c->next;
     free(c);
     return 0; /* a client that breaks off is no failure of the server */
 }
@@ -49,60 +54,51 @@ static void server_admit(struct server *s, int fd)
 {
     struct client *c = malloc(sizeof *c);
 
+    if (c)
+        *c = (struct client){s->scope, fd};
     if (!c || weir_go(s->scope, client_echo, c) < 0) { /* no memory, or draining by now */
         free(c);
         weir_close(fd);
-        return;
     }
-    *c = (struct client){s->clients, &s->clients, fd}; /* it runs when this one parks */
-    if (c->next)
-        c->next->link = &c->next;
-    s->clients = c;
+}
+
+/* The next client, or the stop: 0. */
+static int server_next(struct server *s)
+{
+    struct weir_select on[] = {WEIR_ON_FD(s->listener, WEIR_FD_READ), WEIR_ON_STOP(s->scope)};
+    int k = weir_select(on, 2, WEIR_NEVER);
+    int fd = k == 0 ? weir_tcp_accept(s->listener, 0) : k;
+
+    if (k == 1)
+        return 0;
+    if (fd >= 0)
+        server_admit(s, fd);
+    else if (fd == -EMFILE || fd == -ENFILE) /* full: let somebody leave */
+        (void)weir_sleep(weir_after(WEIR_MS(50)));
+    else if (fd != -EAGAIN) /* else the client has left again */
+        return fd;
+    return 1;
 }
 
 static int server_accept(void *arg)
 {
     struct server *s = arg;
+    int r;
 
     printf("listening on 127.0.0.1:%d\n", weir_tcp_port(s->listener));
     fflush(stdout);
-    while (s->listener >= 0) {
-        int fd = weir_tcp_accept(s->listener, WEIR_NEVER);
-
-        if (fd >= 0)
-            server_admit(s, fd);
-        else if (fd == -EMFILE || fd == -ENFILE) /* full: let somebody leave */
-            (void)weir_sleep(weir_after(WEIR_MS(50)));
-        else if (s->listener >= 0)
-            return fd; /* fails the scope: the server ends */
-    }
-    return 0;
-}
-
-/* When the drain begins: no more clients, and an end of input for each that is there. */
-static int server_stop(void *arg)
-{
-    struct server *s = arg;
-    struct weir_select stop[] = {WEIR_ON_STOP(s->scope)};
-    int r = weir_select(stop, 1, WEIR_NEVER);
-    int listener = s->listener;
-
-    if (r < 0)
-        return r;
+    while ((r = server_next(s)) > 0)
+        ;
+    weir_close(s->listener);
     s->listener = -1;
-    weir_close(listener); /* wakes who accepts */
-    for (struct client *c = s->clients; c; c = c->next)
-        (void)shutdown(c->fd, SHUT_RD);
-    return 0;
+    return r; /* a failure fails the scope: the server ends */
 }
 
 static int server_run(struct server *s)
 {
     static const int signals[] = {SIGINT, SIGTERM, 0};
-    int r = weir_go(s->scope, server_stop, s);
+    int r = weir_go(s->scope, server_accept, s);
 
-    if (r == 0)
-        r = weir_go(s->scope, server_accept, s);
     if (r == 0) /* -ECANCELED when accepting failed: this is its scope too */
         r = weir_signal_wait(signals, WEIR_NEVER);
     if (r > 0) {

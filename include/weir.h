@@ -19,6 +19,7 @@
 #include <weir/io.h>
 #include <weir/net.h>
 #include <weir/dns.h>
+#include <weir/file.h>
 #include <weir/rand.h>
 #include <weir/adaptive.h>
 #include <weir/backoff.h>
@@ -41,7 +42,9 @@
 #include <weir/recover.h>
 #include <weir/hedge.h>
 #include <weir/pool.h>
+#include <weir/process.h>
 #include <weir/shape.h>
+#include <weir/signal.h>
 
 /* The code of a handle that a failed constructor gave, 0 for a sound one; -EINVAL for NULL. */
 #ifndef __cplusplus
@@ -61,7 +64,8 @@
              : weir_cache_error, weir_stream *                                                     \
              : weir_stream_error, weir_broadcast *                                                 \
              : weir_broadcast_error, weir_pool *                                                   \
-             : weir_pool_error)(handle)
+             : weir_pool_error, weir_process *                                                     \
+             : weir_process_error)(handle)
 #endif
 
 #endif

@@ -105,7 +105,8 @@ enum weir_select_kind {
     WEIR_SELECT_FUTURE, /* oneshot.h */
     WEIR_SELECT_WATCH,  /* watch.h */
     WEIR_SELECT_SUB,    /* topic.h */
-    WEIR_SELECT_TOKEN   /* token.h */
+    WEIR_SELECT_TOKEN,  /* token.h */
+    WEIR_SELECT_FD
 };
 
 struct weir_select {
@@ -130,11 +131,21 @@ struct weir_select {
     }
 
 /*
+ * weir_fd_wait (io.h) as a case, with what it gives for `result`: the events that
+ * are there (> 0), -EBADF when it is closed meanwhile, -EBUSY.  Nothing is read.
+ */
+#define WEIR_ON_FD(fd, events)                                                                     \
+    {                                                                                              \
+        WEIR_SELECT_FD, 0, (void *)(intptr_t)(fd), (void *)(intptr_t)(events), 0                   \
+    }
+
+/*
  * Waits until one case can go on, does it, and returns its index >= 0; that
  * case's `result` says how it went: a closed channel is reported so, never
  * disabled in silence.  Fair among ready cases.  All other cases are dequeued
  * before it returns, so no item is lost in them.  -ETIMEDOUT, -ECANCELED,
- * -EINVAL for n outside 1 .. 64, -EAGAIN with a deadline of 0.
+ * -EINVAL for n outside 1 .. 64 or two cases for one direction of a descriptor,
+ * -EAGAIN with a deadline of 0.
  */
 WEIR_API int weir_select(struct weir_select *cases, size_t n, weir_time deadline);
 

@@ -73,7 +73,7 @@ WEIR_API int weir_tcp_port(int fd); /* the local port, or a negative errno */
 /*
  * Parks until the process gets one of `signals` (0-terminated array): the
  * signal's number.  The signals are blocked in the calling thread from the
- * first call on, as signalfd(2) asks.
+ * first call on, as signalfd(2) asks, and stay so; signal.h has a stream of them.
  */
 WEIR_API int weir_signal_wait(const int *signals, weir_time deadline);
 

@@ -73,7 +73,7 @@ WEIR_API weir_stream *weir_resource(const struct weir_resource *r, void *ctx,
 /*
  * Bytes of a descriptor as they come, up to `max` (0: 64 KiB) at a time: each
  * item is a weir_chunk of n bytes, lent until the next pull.  Borrows the
- * descriptor.
+ * descriptor; one below -1 is the stream's failure, as of weir_lines.
  */
 WEIR_API weir_stream *weir_bytes(int fd, size_t max);
 

@@ -15,12 +15,13 @@
 
 #include "core/core.h"
 #include "core/inbox.h"
+#include "core/select.h"
 #include "sys/clock.h"
 
 enum { POLLER_BATCH = 64, POLLER_INBOX = -1, POLLER_ALARM = -2 };
 
 struct poller_fd {
-    struct weir__fiber *reader, *writer;
+    struct weir__waiter *reader, *writer;
     struct weir__watch *watch;
     uint8_t ready; /* edges nobody has used yet */
     uint8_t armed; /* what a watch is registered for */
@@ -110,26 +111,46 @@ static int poller_register(struct weir__poller *p, struct poller_fd *f, int fd)
     return r;
 }
 
+/* Whether somebody else waits for one of these already. */
+static bool poller_taken(const struct poller_fd *f, int events)
+{
+    return (events & WEIR_FD_READ && f->reader) || (events & WEIR_FD_WRITE && f->writer);
+}
+
+static void poller_stand(struct weir__poller *p, int fd, int events, struct weir__waiter *w)
+{
+    struct poller_fd *f = &p->fds[fd];
+
+    if (events & WEIR_FD_READ)
+        f->reader = w;
+    if (events & WEIR_FD_WRITE)
+        f->writer = w;
+    p->pending++;
+}
+
+static void poller_leave(struct weir__poller *p, int fd, const struct weir__waiter *w)
+{
+    struct poller_fd *f = &p->fds[fd]; /* the table may have moved */
+
+    p->pending--;
+    if (f->reader == w)
+        f->reader = NULL;
+    if (f->writer == w)
+        f->writer = NULL;
+}
+
 static int poller_park(struct weir__poller *p, int fd, int events, weir_time deadline)
 {
     struct weir__fiber *me = weir__self();
-    struct poller_fd *f = &p->fds[fd];
+    struct weir__waiter w;
     int r;
 
-    if ((events & WEIR_FD_READ && f->reader) || (events & WEIR_FD_WRITE && f->writer))
+    if (poller_taken(&p->fds[fd], events))
         return -EBUSY;
-    if (events & WEIR_FD_READ)
-        f->reader = me;
-    if (events & WEIR_FD_WRITE)
-        f->writer = me;
-    p->pending++;
+    weir__waiter_init(&w, me, NULL);
+    poller_stand(p, fd, events, &w);
     r = weir__wait(me, deadline, events & WEIR_FD_READ ? "fd read" : "fd write", NULL);
-    p->pending--;
-    f = &p->fds[fd]; /* the table may have moved */
-    if (f->reader == me)
-        f->reader = NULL;
-    if (f->writer == me)
-        f->writer = NULL;
+    poller_leave(p, fd, &w);
     return r;
 }
 
@@ -210,9 +231,9 @@ void weir_fd_forget(int fd)
         return;
     (void)epoll_ctl(l->poller->epoll, EPOLL_CTL_DEL, fd, NULL);
     if (f->reader)
-        weir__wake(f->reader, -EBADF, NULL);
+        weir__wake(f->reader->fiber, -EBADF, f->reader);
     if (f->writer)
-        weir__wake(f->writer, -EBADF, NULL);
+        weir__wake(f->writer->fiber, -EBADF, f->writer);
     if (f->watch && f->watch->events)
         l->poller->pending--;
     memset(f, 0, sizeof *f);
@@ -223,6 +244,41 @@ int weir_close(int fd)
     weir_fd_forget(fd);
     return close(fd) < 0 ? -errno : 0;
 }
+
+/* --- a case of select ---------------------------------------------------- */
+
+static int poller_case(const struct weir_select *c)
+{
+    int events = (int)(intptr_t)c->item;
+
+    return events && !(events & ~(WEIR_FD_READ | WEIR_FD_WRITE)) ? 0 : -EINVAL;
+}
+
+/* What poll(2) sees is told, and no edge from before. */
+static int poller_look(void *object, void *item)
+{
+    int fd = (int)(intptr_t)object, events = (int)(intptr_t)item, r = poller_known(fd);
+
+    if (r < 0)
+        return r;
+    if (poller_taken(&weir__loop_get()->poller->fds[fd], events))
+        return -EBUSY;
+    r = poller_probe(fd, events);
+    return r ? r : WEIR__CHAN_PARK;
+}
+
+static void poller_case_stand(void *object, void *item, struct weir__waiter *w)
+{
+    poller_stand(weir__loop_get()->poller, (int)(intptr_t)object, (int)(intptr_t)item, w);
+}
+
+static void poller_case_leave(void *object, struct weir__waiter *w)
+{
+    poller_leave(weir__loop_get()->poller, (int)(intptr_t)object, w);
+}
+
+const struct weir__select_kind weir__select_fd = {poller_case, poller_look, NULL, poller_case_stand,
+                                                  poller_case_leave};
 
 /* --- watches ----------------------------------------------------------- */
 
@@ -307,16 +363,16 @@ static void poller_watch_fire(struct weir__poller *p, int fd, int seen)
 static void poller_fire(struct weir__poller *p, int fd, int seen)
 {
     struct poller_fd *f = &p->fds[fd];
-    struct weir__fiber *reader = f->reader, *writer = f->writer;
+    struct weir__waiter *reader = f->reader, *writer = f->writer;
 
     if (f->watch) {
         poller_watch_fire(p, fd, seen);
         return;
     }
     /* An edge that finds its waiter already awake (a timeout, a cancel) is kept for the next. */
-    if (seen & WEIR_FD_READ && reader && weir__wake(reader, WEIR_FD_READ, NULL))
+    if (seen & WEIR_FD_READ && reader && weir__wake(reader->fiber, WEIR_FD_READ, reader))
         seen &= ~WEIR_FD_READ;
-    if (seen & WEIR_FD_WRITE && writer && weir__wake(writer, WEIR_FD_WRITE, NULL))
+    if (seen & WEIR_FD_WRITE && writer && weir__wake(writer->fiber, WEIR_FD_WRITE, writer))
         seen &= ~WEIR_FD_WRITE;
     f->ready |= (uint8_t)seen;
 }

@@ -12,10 +12,20 @@ enum { SELECT_FEW = 4, SELECT_MOST = 64 };
 static const struct weir__select_kind *const select_kinds[] = {
     [WEIR_SELECT_EVENT] = &weir__select_event, [WEIR_SELECT_FUTURE] = &weir__select_future,
     [WEIR_SELECT_WATCH] = &weir__select_watch, [WEIR_SELECT_SUB] = &weir__select_sub,
-    [WEIR_SELECT_TOKEN] = &weir__select_token,
+    [WEIR_SELECT_TOKEN] = &weir__select_token, [WEIR_SELECT_FD] = &weir__select_fd,
 };
 
 enum { SELECT_KINDS = sizeof select_kinds / sizeof *select_kinds };
+
+/* One direction of a descriptor has one waiter: two cases for it would be two. */
+static bool select_fd_twice(const struct weir_select *cases, size_t i)
+{
+    for (size_t k = 0; k < i; k++)
+        if (cases[k].kind == WEIR_SELECT_FD && cases[k].object == cases[i].object &&
+            (uintptr_t)cases[k].item & (uintptr_t)cases[i].item)
+            return true;
+    return false;
+}
 
 static int select_check(const struct weir_select *cases, size_t n, weir_time deadline)
 {
@@ -28,7 +38,10 @@ static int select_check(const struct weir_select *cases, size_t n, weir_time dea
             !((const weir_scope *)cases[i].object)->poison &&
             ((const weir_scope *)cases[i].object)->loop != weir__loop_get())
             return -EXDEV;
-        if (!ch || cases[i].kind < WEIR_SELECT_RECV || cases[i].kind >= SELECT_KINDS)
+        if ((!ch && cases[i].kind != WEIR_SELECT_FD) || cases[i].kind < WEIR_SELECT_RECV ||
+            cases[i].kind >= SELECT_KINDS)
+            return -EINVAL;
+        if (cases[i].kind == WEIR_SELECT_FD && select_fd_twice(cases, i))
             return -EINVAL;
         if (select_kinds[cases[i].kind]) {
             int r = select_kinds[cases[i].kind]->check(&cases[i]);
@@ -78,6 +91,39 @@ static struct weir__list *select_list(struct weir_select *c)
     return c->kind == WEIR_SELECT_RECV ? &ch->receivers : &ch->senders;
 }
 
+static void select_join(struct weir_select *c, struct weir__waiter *w)
+{
+    const struct weir__select_kind *k = select_kinds[c->kind];
+
+    if (k && k->stand)
+        k->stand(c->object, c->item, w);
+    else
+        weir__list_append(select_list(c), &w->link);
+}
+
+static void select_part(struct weir_select *c, struct weir__waiter *w)
+{
+    const struct weir__select_kind *k = select_kinds[c->kind];
+
+    if (k && k->leave)
+        k->leave(c->object, w);
+    else
+        weir__list_remove(&w->link);
+}
+
+enum { SELECT_AGAIN = INT_MIN, SELECT_STOOD = INT_MIN + 1 };
+
+/* The case that was hit, or SELECT_AGAIN if that was a false alarm. */
+static int select_hit(struct weir_select *cases, const struct weir__waiter *hit, int r)
+{
+    struct weir_select *c = &cases[hit->index];
+
+    c->result = r;
+    if (c->kind == WEIR_SELECT_FD && r > 0 && !select_try(c))
+        return SELECT_AGAIN;
+    return (int)hit->index;
+}
+
 static int select_wait(struct weir_select *cases, size_t n, weir_time deadline,
                        struct weir__fiber *me, struct weir__waiter *w)
 {
@@ -86,23 +132,17 @@ static int select_wait(struct weir_select *cases, size_t n, weir_time deadline,
     for (size_t i = 0; i < n; i++) {
         weir__waiter_init(&w[i], me, cases[i].item);
         w[i].index = (uint32_t)i;
-        weir__list_append(select_list(&cases[i]), &w[i].link);
+        select_join(&cases[i], &w[i]);
     }
     r = weir__wait_solo(me, deadline, "select", cases[0].object);
     for (size_t i = 0; i < n; i++)
-        weir__list_remove(&w[i].link);
-    if (me->hit && me->hit >= w && me->hit < w + n) {
-        cases[me->hit->index].result = r;
-        return (int)me->hit->index;
-    }
-    return r;
+        select_part(&cases[i], &w[i]);
+    return me->hit && me->hit >= w && me->hit < w + n ? select_hit(cases, me->hit, r) : r;
 }
 
 /* --- many loops -------------------------------------------------------- */
 
-enum { SELECT_AGAIN = INT_MIN, SELECT_STOOD = INT_MIN + 1 };
-
-/* Futures and watches belong to one loop: nothing happens to them while we stand up. */
+/* Futures, descriptors and watches belong to one loop: nothing happens to them while we stand up. */
 static bool select_ready(const struct weir_select *c, const struct weir__fiber *me)
 {
     const weir_scope *s = c->object;
@@ -152,7 +192,7 @@ static int select_stand(struct weir_select *c, struct weir__fiber *me, struct we
     if (select_ready(c, me))
         r = weir__claim_take(me) ? 0 : SELECT_AGAIN;
     else if (c->kind == WEIR_SELECT_STOP || select_kinds[c->kind])
-        weir__list_append(select_list(c), &w->link);
+        select_join(c, w);
     else
         weir__chan_stand(c->object, select_list(c), w);
     select_unguard(c, g);
@@ -163,7 +203,7 @@ static void select_drop(struct weir_select *c, struct weir__waiter *w)
 {
     struct weir__loop *g = select_guard(c);
 
-    weir__list_remove(&w->link);
+    select_part(c, w);
     select_unguard(c, g);
 }
 
@@ -171,7 +211,7 @@ static void select_leave(struct weir_select *cases, size_t n, struct weir__fiber
                          struct weir__waiter *w)
 {
     for (size_t i = 0; i < n; i++) {
-        if (me->hit == &w[i]) /* the object may be gone */
+        if (me->hit == &w[i] && cases[i].kind != WEIR_SELECT_FD) /* the object may be gone */
             weir__list_remove(&w[i].link);
         else if (cases[i].kind == WEIR_SELECT_STOP || select_kinds[cases[i].kind])
             select_drop(&cases[i], &w[i]);
@@ -201,10 +241,7 @@ static int select_wait_many(struct weir_select *cases, size_t n, weir_time deadl
     }
     r = weir__wait(me, deadline, "select", cases[0].object);
     select_leave(cases, stood, me, w);
-    if (!me->hit)
-        return r;
-    cases[me->hit->index].result = r;
-    return (int)me->hit->index;
+    return me->hit ? select_hit(cases, me->hit, r) : r;
 }
 
 /* --- the wait ---------------------------------------------------------- */

@@ -8,6 +8,7 @@
 
 struct lines {
     int fd;
+    weir__reader *read;
     size_t max;
     char *buf;
     size_t size, head, len, scanned; /* unread bytes, of which so many hold no newline */
@@ -45,7 +46,7 @@ static int lines_fill(struct lines *l)
         if (r < 0)
             return r;
     }
-    n = weir_read(l->fd, l->buf + l->head + l->len, l->size - l->head - l->len - 1, WEIR_NEVER);
+    n = l->read(l->fd, l->buf + l->head + l->len, l->size - l->head - l->len - 1);
     if (n < 0)
         return (int)n;
     l->end = n == 0;
@@ -103,17 +104,28 @@ static void lines_close(void *self, int why)
 static const struct weir_stream_ops lines_ops = {sizeof(struct weir_stream_ops),
                                                  WEIR_STREAM_RESUMABLE, lines_pull, lines_close};
 
+static ssize_t lines_read(int fd, void *buf, size_t size)
+{
+    return weir_read(fd, buf, size, WEIR_NEVER);
+}
+
 weir_stream *weir_lines(int fd, size_t max)
+{
+    return weir__lines_by(fd, max, lines_read);
+}
+
+weir_stream *weir__lines_by(int fd, size_t max, weir__reader *read)
 {
     struct lines *l;
     weir_stream *s;
 
     if (fd < 0 || max > SIZE_MAX / 4)
-        return weir__stream_poison(-EINVAL);
+        return weir__stream_poison(fd < -1 ? fd : -EINVAL);
     l = weir__alloc(sizeof *l);
     if (!l)
         return weir__stream_poison(-ENOMEM);
     l->fd = fd;
+    l->read = read;
     l->max = max ? max : 64 << 10;
     s = weir_stream_new(&lines_ops, l, WEIR_TYPE(struct weir_line));
     if (s->poison)

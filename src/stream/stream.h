@@ -45,6 +45,11 @@ size_t weir__stream_batch(const struct weir_type *t);
 void *weir__places_new(size_t bytes);
 void weir__places_free(void *places, size_t bytes);
 
+/* weir_lines and weir_bytes with another way to read: as weir_read without a deadline. */
+typedef ssize_t weir__reader(int fd, void *buf, size_t size);
+weir_stream *weir__lines_by(int fd, size_t max, weir__reader *read);
+weir_stream *weir__bytes_by(int fd, size_t max, weir__reader *read);
+
 /* memcpy, without the call for the commonest size. */
 static inline void weir__item_copy(void *to, const void *from, size_t size)
 {

@@ -239,6 +239,7 @@ weir_stream *weir_resource(const struct weir_resource *r, void *ctx, struct weir
 
 struct supply_bytes {
     int fd;
+    weir__reader *read;
     size_t size;
     char *buf;
 };
@@ -246,7 +247,7 @@ struct supply_bytes {
 static ssize_t supply_bytes_pull(void *self, void *items, size_t max)
 {
     struct supply_bytes *o = self;
-    ssize_t n = weir_read(o->fd, o->buf, o->size, WEIR_NEVER);
+    ssize_t n = o->read(o->fd, o->buf, o->size);
 
     (void)max; /* one: its bytes are lent until the next pull */
     if (n <= 0)
@@ -266,12 +267,22 @@ static void supply_bytes_close(void *self, int why)
 
 SUPPLY_OPS(bytes, WEIR_STREAM_RESUMABLE);
 
+static ssize_t supply_bytes_read(int fd, void *buf, size_t size)
+{
+    return weir_read(fd, buf, size, WEIR_NEVER);
+}
+
 weir_stream *weir_bytes(int fd, size_t max)
 {
-    struct supply_bytes init = {.fd = fd, .size = max ? max : 64 << 10}, *o;
+    return weir__bytes_by(fd, max, supply_bytes_read);
+}
+
+weir_stream *weir__bytes_by(int fd, size_t max, weir__reader *read)
+{
+    struct supply_bytes init = {.fd = fd, .read = read, .size = max ? max : 64 << 10}, *o;
 
     if (fd < 0 || max > SIZE_MAX / 4)
-        return weir__stream_poison(-EINVAL);
+        return weir__stream_poison(fd < -1 ? fd : -EINVAL);
     o = weir__self_new(&init, sizeof init);
     if (!o)
         return weir__stream_poison(-ENOMEM);

@@ -6,6 +6,7 @@
 #define TESTS_STREAM_OPERATORS_H
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>

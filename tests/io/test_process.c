@@ -1,0 +1,744 @@
+/*
+ * test_process.c -- children: what they get, how they end, and that none is left.
+ */
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <weir.h>
+
+#include "core/world.h"
+
+#define SH(script)                                                                                 \
+    (const char *const[])                                                                          \
+    {                                                                                              \
+        "/bin/sh", "-c", script, NULL                                                              \
+    }
+
+#define CHILD(...) (&(struct weir_process_opts){__VA_ARGS__})
+#define PIPE                                                                                       \
+    {                                                                                              \
+        WEIR_FROM_PIPE, 0                                                                          \
+    }
+
+static const char *const cat[] = {"cat", NULL};
+static const char *const sleeper[] = {"sleep", "1000", NULL};
+
+/* What a shell script writes to its output, with these options. */
+static const char *says_with(const char *script, const struct weir_process_opts *opts)
+{
+    static char text[4096];
+    struct weir_process_io io = {.out = text, .out_size = sizeof text - 1};
+    EQ(weir_process_run(SH(script), opts, &io), 0);
+    EQ(io.exit.signal, 0);
+    text[io.out_len] = '\0';
+    return text;
+}
+
+static const char *says(const char *script)
+{
+    return says_with(script, NULL);
+}
+
+/* --- how it ended ------------------------------------------------------- */
+
+static void ends_with(const char *script, int code, int signal)
+{
+    struct weir_exit e = {-7, -7};
+    weir_process *p = weir_process_open(SH(script), NULL);
+    EQ(weir_process_error(p), 0);
+    LT(0, weir_process_pid(p));
+    EQ(weir_process_wait(p, &e, WEIR_NEVER), 0);
+    EQ(e.code, code);
+    EQ(e.signal, signal);
+    e = (struct weir_exit){-7, -7};
+    EQ(weir_process_wait(p, &e, 0), 0); /* told again */
+    EQ(e.code, code);
+    EQ(weir_process_wait(p, NULL, 0), 0);
+    EQ(weir_process_signal(p, 0), -ESRCH);
+    LT(0, weir_process_pid(p));
+    EQ(weir_process_close(&p), 0);
+    OK(!p);
+}
+
+static int ends_main(void *arg)
+{
+    (void)arg;
+    ends_with("exit 0", 0, 0);
+    ends_with("exit 7", 7, 0);
+    ends_with("exit 255", 255, 0);
+    ends_with("kill -KILL $$", 0, SIGKILL);
+    ends_with("kill -TERM $$", 0, SIGTERM);
+    return 0;
+}
+
+TEST(an_exit_code_and_a_signal_are_told_apart)
+{
+    EQ(world_real(ends_main, NULL), 0);
+    EQ(world_run(ends_main, NULL), 0);
+}
+
+REAL_TEST(a_wait_has_a_deadline_and_the_child_lives_on)
+{
+    struct weir_exit e = {-7, -7};
+    weir_process *p = weir_process_open(cat, CHILD(.in = PIPE));
+    EQ(weir_process_wait(p, &e, 0), -EAGAIN);
+    EQ(weir_process_wait(p, &e, weir_after(WEIR_MS(3))), -ETIMEDOUT);
+    EQ(weir_process_wait(p, &e, 5), -EINVAL);
+    EQ(weir_process_wait(p, &e, -5), -EINVAL);
+    EQ(e.code, -7);
+    EQ(weir_process_signal(p, 0), 0);
+    EQ(weir_process_shut(p, 0), 0);
+    EQ(weir_process_wait(p, &e, WEIR_NEVER), 0);
+    EQ(e.code, 0);
+    EQ(weir_process_close(&p), 0);
+    return 0;
+}
+
+static int wait_for_nine(void *arg)
+{
+    struct weir_exit e;
+    EQ(weir_process_wait(arg, &e, WEIR_NEVER), 0);
+    EQ(e.code, 9);
+    return 0;
+}
+
+REAL_TEST(many_may_wait_for_one)
+{
+    weir_process *p = weir_process_open(SH("read x; exit 9"), CHILD(.in = PIPE));
+    weir_scope *s = weir_scope_open(NULL);
+    for (int i = 0; i < 5; i++)
+        GO(s, wait_for_nine, p);
+    world_settle();
+    EQ(weir_process_shut(p, 0), 0);
+    EQ(weir_scope_close(&s), 0);
+    EQ(weir_process_close(&p), 0);
+    return 0;
+}
+
+/* Whether there is such a process, dead or alive. */
+static int exists(int pid)
+{
+    return kill(pid, 0) == 0;
+}
+
+REAL_TEST(one_that_nobody_waits_for_is_no_zombie)
+{
+    weir_process *p = weir_process_open(SH("exit 3"), NULL);
+    struct weir_exit e;
+    int pid = weir_process_pid(p);
+    while (exists(pid)) /* it ends by the timeout of the test if that is never */
+        EQ(weir_sleep(weir_after(WEIR_MS(1))), 0);
+    EQ(weir_process_wait(p, &e, 0), 0);
+    EQ(e.code, 3);
+    EQ(weir_process_close(&p), 0);
+    return 0;
+}
+
+REAL_TEST(an_ignored_sigchld_swallows_how_it_ended)
+{
+    weir_process *p;
+    struct weir_exit e = {-7, -7};
+    signal(SIGCHLD, SIG_IGN);
+    p = weir_process_open(SH("exit 3"), NULL);
+    EQ(weir_process_error(p), 0);
+    EQ(weir_process_wait(p, &e, WEIR_NEVER), -ECHILD);
+    EQ(e.code, -7);
+    EQ(weir_process_close(&p), 0);
+    signal(SIGCHLD, SIG_DFL);
+    return 0;
+}
+
+/* --- what is wrong ------------------------------------------------------ */
+
+static void refuses(const char *const *argv, const struct weir_process_opts *opts, int code)
+{
+    weir_process *p = weir_process_open(argv, opts);
+    struct weir_exit e = {-7, -7};
+    EQ(weir_process_error(p), code);
+    EQ(weir_error(p), code);
+    EQ(weir_process_wait(p, &e, WEIR_NEVER), code);
+    EQ(weir_process_stop(p, &e), code);
+    EQ(weir_process_signal(p, SIGTERM), code);
+    EQ(weir_process_pid(p), code);
+    EQ(weir_process_fd(p, 1), code);
+    EQ(weir_process_take(p, 1), code);
+    EQ(weir_process_shut(p, 0), code);
+    EQ(e.code, -7);
+    EQ(weir_process_close(&p), 0);
+    OK(!p);
+}
+
+static int refuses_in_cancelled(void *arg)
+{
+    (void)arg;
+    EQ(weir_sleep(WEIR_NEVER - 1), -ECANCELED);
+    refuses(cat, NULL, -ECANCELED);
+    return 0;
+}
+
+REAL_TEST(what_cannot_be_started_says_why)
+{
+    refuses((const char *const[]){"/nowhere/at/all", NULL}, NULL, -ENOENT);
+    refuses((const char *const[]){"no-such-program-in-the-path", NULL}, NULL, -ENOENT);
+    refuses((const char *const[]){"", NULL}, NULL, -ENOENT);
+    refuses((const char *const[]){"/etc/passwd", NULL}, NULL, -EACCES);
+    refuses(cat, CHILD(.cwd = "/nowhere/at/all"), -ENOENT);
+    refuses(cat, CHILD(.cwd = "/etc/passwd"), -ENOTDIR);
+    refuses(cat, CHILD(.file = ""), -ENOENT);
+    refuses(cat, CHILD(.file = "/nowhere", .in = PIPE, .out = PIPE, .err = PIPE), -ENOENT);
+    refuses(NULL, NULL, -EINVAL);
+    refuses((const char *const[]){NULL}, NULL, -EINVAL);
+    refuses(cat, CHILD(.flags = 4), -EINVAL);
+    refuses(cat, CHILD(.grace = -1), -EINVAL);
+    refuses(cat, CHILD(.grace = INT64_MAX), -EINVAL);
+    refuses(cat, CHILD(.reserved = {0, 1}), -EINVAL);
+    refuses(cat, CHILD(.in = {WEIR_FROM_OUT, 0}), -EINVAL);
+    refuses(cat, CHILD(.out = {WEIR_FROM_OUT, 0}), -EINVAL);
+    refuses(cat, CHILD(.err = {(enum weir_process_from)9, 0}), -EINVAL);
+    refuses(cat, CHILD(.out = {WEIR_FROM_FD, -1}), -EBADF);
+    refuses(cat, CHILD(.in = PIPE, .out = {WEIR_FROM_FD, 987}), -EBADF);
+    weir_scope *s = weir_scope_open(NULL);
+    GO(s, refuses_in_cancelled, NULL);
+    EQ(weir_scope_cancel(s, -EPERM), 0);
+    EQ(weir_scope_close(&s), -EPERM);
+    return 0;
+}
+
+TEST(off_a_fiber_nothing_is_started)
+{
+    weir_process *p = weir_process_open(cat, NULL), *none = NULL;
+    EQ(weir_process_error(p), WEIR_ENOFIBER);
+    EQ(weir_process_close(&p), 0);
+    EQ(weir_process_error(NULL), -EINVAL);
+    EQ(weir_process_wait(NULL, NULL, 0), -EINVAL);
+    EQ(weir_process_close(NULL), 0);
+    EQ(weir_process_close(&none), 0);
+}
+
+REAL_TEST(what_is_wrong_with_a_call_is_said)
+{
+    weir_process *p = weir_process_open(cat, CHILD(.in = PIPE));
+    weir_stream *s = weir_range(0, 3), *lines;
+    EQ(weir_process_signal(p, -1), -EINVAL);
+    EQ(weir_process_signal(p, 65), -EINVAL);
+    EQ(weir_process_fd(p, -1), -EBADF);
+    EQ(weir_process_fd(p, 3), -EBADF);
+    EQ(weir_process_fd(p, 1), -EBADF);
+    EQ(weir_process_take(p, 2), -EBADF);
+    EQ(weir_process_shut(p, INT_MAX), -EBADF);
+    lines = weir_lines(weir_process_fd(p, 1), 0); /* and the stream says so */
+    EQ(weir_stream_error(lines), -EBADF);
+    EQ(weir_process_feed(p, NULL), -EINVAL);
+    EQ(weir_process_feed(p, &s), WEIR_ETYPE);
+    OK(!s);
+    s = weir_fail(WEIR_TYPE(struct weir_chunk), -EIO);
+    EQ(weir_process_feed(p, &s), -EIO);
+    s = weir_stream_new(NULL, NULL, WEIR_TYPE(int)); /* poisoned */
+    EQ(weir_process_feed(p, &s), -EINVAL);
+    OK(weir_process_fd(p, 0) >= 0); /* still open: these were no clean ends */
+    s = weir_empty(WEIR_TYPE(struct weir_chunk));
+    EQ(weir_process_feed(p, &s), 0);
+    EQ(weir_process_fd(p, 0), -EBADF);
+    s = weir_empty(WEIR_TYPE(struct weir_chunk));
+    EQ(weir_process_feed(p, &s), -EBADF);
+    OK(!s);
+    EQ(weir_process_wait(p, NULL, WEIR_NEVER), 0);
+    EQ(weir_process_close(&p), 0);
+    return 0;
+}
+
+/* --- what it gets ------------------------------------------------------- */
+
+REAL_TEST(it_gets_its_arguments_environment_and_place)
+{
+    const char *const env[] = {"WEIR_ONE=1 2", "PATH=/usr/bin:/bin", NULL};
+    char text[256] = "";
+    struct weir_process_io io = {.out = text, .out_size = sizeof text - 1};
+    setenv("WEIR_TWO", "parent's", 1);
+    STREQ(says("echo $WEIR_TWO"), "parent's\n");
+    STREQ(says_with("echo \"$WEIR_ONE|$WEIR_TWO|$PWD\"", CHILD(.env = env, .cwd = "/usr")),
+          "1 2||/usr\n");
+    EQ(weir_process_run(
+           (const char *const[]){"me", "-c", "echo \"$0|$1|$#\"", "a b", "", "c", NULL},
+           CHILD(.file = "sh"), &io),
+       0);
+    STREQ(text, "a b||2\n");
+    return 0;
+}
+
+/* A line of its own status; a shell would have cleared its mask first. */
+static unsigned long long status_of(const char *script)
+{
+    char text[64] = "";
+    struct weir_process_io io = {.out = text, .out_size = sizeof text - 1};
+    EQ(weir_process_run((const char *const[]){"sed", "-n", script, "/proc/self/status", NULL}, NULL,
+                        &io),
+       0);
+    EQ(strlen(text), 17u);
+    return strtoull(text, NULL, 16);
+}
+
+REAL_TEST(it_finds_its_signals_as_they_should_be)
+{
+    sigset_t set;
+    sigfillset(&set);
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    EQ(status_of("s/^SigBlk:.//p"), 0u);
+    EQ(status_of("s/^SigIgn:.//p") >> (SIGPIPE - 1) & 1, 0u);
+    signal(SIGPIPE, SIG_DFL);
+    return 0;
+}
+
+/* How often a line stands in a text. */
+static int count_line(const char *text, const char *line, size_t len)
+{
+    int n = 0;
+    while (*text) {
+        n += strncmp(text, line, len) == 0 && text[len] == '\n';
+        text = strchr(text, '\n') + 1;
+    }
+    return n;
+}
+
+REAL_TEST(its_three_descriptors_are_all_it_gets_of_ours)
+{
+    int a[2], b[2];
+    EQ(pipe2(a, O_CLOEXEC), 0);
+    EQ(pipe2(b, O_CLOEXEC), 0);
+    const struct weir_process_opts pipes = {.in = {WEIR_FROM_FD, a[0]},
+                                            .err = {WEIR_FROM_FD, b[1]}};
+    const char *text = says_with("d=/proc/$$/fd; readlink $d/0 $d/1 $d/2 $d/*", &pipes),
+               *line = text;
+    for (int i = 0; i < 3; i++) {
+        size_t len = strcspn(line, "\n");
+        OK(strncmp(line, "pipe:", 5) == 0);
+        EQ(count_line(text, line, len), 2); /* by its number, and among all */
+        line += len + 1;
+    }
+    for (int i = 0; i < 2; i++) {
+        EQ(close(a[i]), 0);
+        EQ(close(b[i]), 0);
+    }
+    return 0;
+}
+
+REAL_TEST(its_descriptors_are_what_was_asked_for)
+{
+    int p[2];
+    char text[64] = "";
+    const struct weir_process_opts quiet = {.in = {WEIR_FROM_NULL, 0}, .err = {WEIR_FROM_NULL, 0}};
+    STREQ(says_with("readlink /proc/$$/fd/0 /proc/$$/fd/2", &quiet), "/dev/null\n/dev/null\n");
+    STREQ(says_with("echo out; echo err >&2", CHILD(.err = {WEIR_FROM_OUT, 0})), "out\nerr\n");
+    EQ(pipe2(p, O_CLOEXEC), 0);
+    struct weir_process_io io = {.out = text, .out_size = sizeof text};
+    EQ(weir_process_run(SH("echo one; echo two >&2"), CHILD(.err = {WEIR_FROM_FD, p[1]}), &io), 0);
+    MEMEQ(text, "one\n", 4);
+    EQ(close(p[1]), 0); /* it stayed ours */
+    EQ(read(p[0], text, sizeof text), 4);
+    MEMEQ(text, "two\n", 4);
+    EQ(read(p[0], text, sizeof text), 0); /* and the child's copies are closed */
+    EQ(close(p[0]), 0);
+    return 0;
+}
+
+/* --- low descriptors ---------------------------------------------------- */
+
+static int low_saved[3];
+
+static void low_close(void)
+{
+    fflush(NULL);
+    for (int i = 0; i < 3; i++) {
+        low_saved[i] = fcntl(i, F_DUPFD_CLOEXEC, 100);
+        OK(low_saved[i] >= 0);
+    }
+    for (int i = 0; i < 3; i++)
+        close(i);
+}
+
+static void low_restore(void)
+{
+    for (int i = 0; i < 3; i++) {
+        dup2(low_saved[i], i);
+        close(low_saved[i]);
+    }
+}
+
+/* A failed assertion could not be shown while 2 is closed: so this counts what is wrong. */
+static int low_wrong(void)
+{
+    char out[64] = "", err[64] = "";
+    struct weir_process_io io = {
+        .in = "x\n", .in_size = 2, .out = out, .out_size = 63, .err = err, .err_size = 63};
+    weir_process *p;
+    int wrong = 0;
+    wrong += weir_process_run(SH("read x; echo \"o$x\"; echo \"e$x\" >&2"), NULL, &io) != 0;
+    wrong += strcmp(out, "ox\n") != 0;
+    wrong += strcmp(err, "ex\n") != 0;
+    p = weir_process_open(cat, CHILD(.in = PIPE, .out = PIPE, .err = PIPE));
+    for (int i = 0; i < 3; i++)
+        wrong += weir_process_fd(p, i) < 3;
+    wrong += weir_process_close(&p) != 1;
+    memset(out, 0, sizeof out);
+    io = (struct weir_process_io){.out = out, .out_size = 63};
+    wrong += weir_process_run(SH("readlink /proc/$$/fd/0 /proc/$$/fd/2"), NULL, &io) != 0;
+    wrong += strcmp(out, "/dev/null\n/dev/null\n") != 0;
+    return wrong;
+}
+
+REAL_TEST(closed_low_descriptors_of_ours_do_not_reach_it)
+{
+    int wrong, first;
+    low_close();
+    wrong = low_wrong();
+    first = open("/etc/passwd", O_RDONLY | O_CLOEXEC); /* 0, and none of the child's business */
+    wrong += first != 0;
+    wrong += low_wrong();
+    close(first);
+    low_restore();
+    EQ(wrong, 0);
+    return 0;
+}
+
+REAL_TEST(outputs_may_be_swapped)
+{
+    int out[2], err[2], wrong = 0;
+    char text[8] = "";
+    EQ(pipe2(out, O_CLOEXEC), 0);
+    EQ(pipe2(err, O_CLOEXEC), 0);
+    low_close();
+    wrong += dup2(out[1], 1) != 1;
+    wrong += dup2(err[1], 2) != 2;
+    weir_process *p = weir_process_open(SH("echo o; echo e >&2"),
+                                        CHILD(.out = {WEIR_FROM_FD, 2}, .err = {WEIR_FROM_FD, 1}));
+    wrong += weir_process_wait(p, NULL, WEIR_NEVER) != 0;
+    low_restore();
+    EQ(wrong, 0);
+    EQ(weir_process_close(&p), 0);
+    EQ(read(out[0], text, 8), 2);
+    EQ(text[0], 'e');
+    EQ(read(err[0], text, 8), 2);
+    EQ(text[0], 'o');
+    for (int i = 0; i < 2; i++) {
+        EQ(close(out[i]), 0);
+        EQ(close(err[i]), 0);
+    }
+    return 0;
+}
+
+REAL_TEST(a_child_does_not_hold_anothers_pipe)
+{
+    weir_process *a = weir_process_open(cat, CHILD(.in = PIPE, .out = PIPE));
+    weir_process *b = weir_process_open(cat, CHILD(.in = PIPE, .out = PIPE));
+    char c;
+    EQ(weir_process_shut(a, 0), 0);
+    EQ(weir_read(weir_process_fd(a, 1), &c, 1, WEIR_NEVER), 0); /* would wait for b for ever */
+    EQ(weir_process_wait(a, NULL, WEIR_NEVER), 0);
+    EQ(weir_process_signal(b, 0), 0);
+    EQ(weir_process_close(&a), 0);
+    EQ(weir_process_close(&b), 1);
+    return 0;
+}
+
+/* --- talking ------------------------------------------------------------ */
+
+REAL_TEST(its_output_is_a_stream_of_lines)
+{
+    weir_process *p = weir_process_open(SH("echo one; echo two; printf three"), CHILD(.out = PIPE));
+    weir_stream *s = weir_lines(weir_process_fd(p, 1), 0);
+    struct weir_line l;
+    for (int i = 0; i < 3; i++) {
+        EQ(weir_next(s, &l), 1);
+        STREQ(l.text, i == 0 ? "one" : i == 1 ? "two" : "three");
+    }
+    EQ(weir_next(s, &l), 0);
+    weir_stream_close(&s);
+    EQ(weir_process_wait(p, NULL, WEIR_NEVER), 0);
+    EQ(weir_process_close(&p), 0);
+    return 0;
+}
+
+enum { FEED_BYTES = 300000 };
+
+static char feed_from[FEED_BYTES], feed_to[FEED_BYTES];
+
+static int feed_run(void *arg)
+{
+    weir_stream *s = weir_chunks(weir_array(feed_from, FEED_BYTES, WEIR_TYPE(char)), 4096);
+    return weir_process_feed(arg, &s);
+}
+
+REAL_TEST(a_stream_feeds_it_while_another_reads_it)
+{
+    weir_process *p = weir_process_open(cat, CHILD(.in = PIPE, .out = PIPE));
+    weir_scope *s = weir_scope_open(NULL);
+    size_t n;
+    for (size_t i = 0; i < FEED_BYTES; i++)
+        feed_from[i] = (char)(i * 7 + i / 251);
+    GO(s, feed_run, p);
+    EQ(weir_read_all(weir_process_fd(p, 1), feed_to, FEED_BYTES, &n, WEIR_NEVER), FEED_BYTES);
+    MEMEQ(feed_to, feed_from, FEED_BYTES);
+    EQ(weir_scope_close(&s), 0);
+    EQ(weir_process_wait(p, NULL, WEIR_NEVER), 0); /* its input has ended */
+    EQ(weir_process_close(&p), 0);
+    return 0;
+}
+
+REAL_TEST(a_child_that_reads_no_more_is_an_epipe)
+{
+    weir_process *p =
+        weir_process_open(SH("exec <&-; echo; read x"), CHILD(.in = PIPE, .out = PIPE));
+    weir_stream *s = weir_chunks(weir_array(feed_from, FEED_BYTES, WEIR_TYPE(char)), 4096);
+    EQ(weir_process_feed(p, &s), -EPIPE);
+    EQ(weir_process_wait(p, NULL, WEIR_NEVER), 0);
+    EQ(weir_process_close(&p), 0);
+    return 0;
+}
+
+REAL_TEST(a_pipe_that_was_taken_outlives_the_handle)
+{
+    weir_process *p = weir_process_open(SH("echo late"), CHILD(.out = PIPE));
+    int fd = weir_process_take(p, 1);
+    char text[8];
+    EQ(weir_process_take(p, 1), -EBADF);
+    EQ(weir_process_wait(p, NULL, WEIR_NEVER), 0);
+    EQ(weir_process_close(&p), 0);
+    EQ(weir_read(fd, text, sizeof text, WEIR_NEVER), 5);
+    EQ(weir_close(fd), 0);
+    return 0;
+}
+
+REAL_TEST(a_run_writes_and_reads_at_once)
+{
+    char err[8] = "";
+    struct weir_process_io io = {.in = feed_from,
+                                 .in_size = FEED_BYTES,
+                                 .out = feed_to,
+                                 .out_size = FEED_BYTES,
+                                 .err = err,
+                                 .err_size = 8};
+    for (size_t i = 0; i < FEED_BYTES; i++)
+        feed_from[i] = (char)(i * 11 + i / 127);
+    EQ(weir_process_run(SH("cat; echo well >&2; exit 5"), NULL, &io),
+       0); /* exactly as much as fits */
+    EQ(io.out_len, (size_t)FEED_BYTES);
+    EQ(io.err_len, 5u);
+    EQ(io.exit.code, 5);
+    MEMEQ(feed_to, feed_from, FEED_BYTES);
+    MEMEQ(err, "well\n", 5);
+    io.out_size = FEED_BYTES - 1;
+    EQ(weir_process_run(SH("cat; sleep 1000"), NULL, &io), WEIR_ETOOLARGE);
+    EQ(io.out_len, (size_t)FEED_BYTES - 1);
+    io.out_size = FEED_BYTES;
+    EQ(weir_process_run(SH("exit 4"), NULL, &io), 0); /* reads nothing of its input */
+    EQ(io.out_len, 0u);
+    EQ(io.exit.code, 4);
+    io.in_size = 0;
+    EQ(weir_process_run(cat, NULL, &io), 0); /* an input that is empty */
+    EQ(io.exit.code, 0);
+    EQ(weir_process_run((const char *const[]){"/nowhere", NULL}, NULL, &io), -ENOENT);
+    EQ(weir_process_run(cat, NULL, NULL), -EINVAL);
+    EQ(weir_process_run(cat, NULL, &(struct weir_process_io){.in_size = 1}), -EINVAL);
+    EQ(weir_process_run(cat, NULL, &(struct weir_process_io){.out_size = 1}), -EINVAL);
+    EQ(weir_process_run(cat, NULL, &(struct weir_process_io){.err_size = 1}), -EINVAL);
+    return 0;
+}
+
+/* --- its end ------------------------------------------------------------ */
+
+REAL_TEST(a_close_asks_and_then_kills)
+{
+    weir_process *p = weir_process_open(sleeper, NULL);
+    int pid = weir_process_pid(p);
+    char c;
+    EQ(weir_process_close(&p), 1);
+    OK(!exists(pid));
+    p = weir_process_open(SH("trap '' TERM; echo; while :; do sleep 1000; done"),
+                          CHILD(.out = PIPE, .grace = WEIR_MS(5), .flags = WEIR_PROCESS_GROUP));
+    EQ(weir_read(weir_process_fd(p, 1), &c, 1, WEIR_NEVER), 1); /* it is deaf from here on */
+    pid = weir_process_pid(p);
+    EQ(weir_process_close(&p), 2);
+    OK(!exists(pid));
+    p = weir_process_open(sleeper, CHILD(.flags = WEIR_PROCESS_KILL));
+    struct weir_exit e;
+    EQ(weir_process_stop(p, &e), 0);
+    EQ(e.signal, SIGKILL);
+    EQ(weir_process_close(&p), 1);
+    return 0;
+}
+
+REAL_TEST(a_stop_tells_how_it_ended)
+{
+    struct weir_exit e;
+    char c;
+    weir_process *p = weir_process_open(
+        SH("trap 'exit 6' TERM; echo; while :; do sleep 0.01; done"), CHILD(.out = PIPE));
+    EQ(weir_read(weir_process_fd(p, 1), &c, 1, WEIR_NEVER), 1);
+    EQ(weir_process_stop(p, &e), 0);
+    EQ(e.code, 6);
+    EQ(weir_process_stop(p, &e), 0);
+    EQ(weir_process_close(&p), 1);
+    p = weir_process_open(sleeper, NULL);
+    EQ(weir_process_signal(p, SIGUSR1), 0);
+    EQ(weir_process_wait(p, &e, WEIR_NEVER), 0);
+    EQ(e.signal, SIGUSR1);
+    EQ(weir_process_close(&p), 0); /* no signal of ours was needed */
+    return 0;
+}
+
+/* The write end is the group's alone: it is at its end when all of them are gone. */
+static void group_ends(const char *script)
+{
+    int p[2];
+    char c;
+    EQ(pipe2(p, O_CLOEXEC), 0);
+    weir_process *g =
+        weir_process_open(SH(script), CHILD(.out = {WEIR_FROM_FD, p[1]},
+                                            .flags = WEIR_PROCESS_GROUP, .grace = WEIR_MS(20)));
+    EQ(weir_process_error(g), 0);
+    EQ(close(p[1]), 0);
+    EQ(read(p[0], &c, 1), 1);
+    LE(1, weir_process_close(&g));
+    EQ(read(p[0], &c, 1), 0);
+    EQ(close(p[0]), 0);
+}
+
+REAL_TEST(a_group_ends_as_one)
+{
+    group_ends("sleep 1000 & sleep 1000 & printf x; wait");
+    group_ends(
+        "(trap '' TERM; printf x; sleep 1000; sleep 1000) & wait"); /* a leader that goes at once */
+    group_ends("trap '' TERM; printf x; sleep 1000; sleep 1000");
+    return 0;
+}
+
+static int child_pid;
+
+static int opens_and_waits(void *arg)
+{
+    weir_process *p = weir_process_open(sleeper, NULL);
+    (void)arg;
+    EQ(weir_process_error(p), 0);
+    child_pid = weir_process_pid(p);
+    int r = weir_process_wait(p, NULL, WEIR_NEVER);
+    EQ(weir_process_close(&p), 1);
+    return r;
+}
+
+REAL_TEST(a_cancel_ends_it)
+{
+    weir_scope *s = weir_scope_open(NULL);
+    GO(s, opens_and_waits, NULL);
+    EQ(weir_sleep(weir_after(WEIR_MS(2))), 0);
+    EQ(weir_scope_cancel(s, -EPERM), 0);
+    EQ(weir_scope_close(&s), -EPERM);
+    OK(!exists(child_pid));
+    return 0;
+}
+
+REAL_TEST(a_scope_that_closes_ends_it_and_the_handle_knows)
+{
+    weir_scope *s = weir_scope_open(NULL);
+    weir_process *p = weir_process_open(sleeper, CHILD(.in = PIPE));
+    struct weir_exit e;
+    int pid = weir_process_pid(p);
+    EQ(weir_process_wait(p, &e, weir_after(WEIR_MS(1))), -ETIMEDOUT);
+    EQ(weir_scope_close(&s), 0);
+    OK(!exists(pid));
+    EQ(weir_process_wait(p, &e, WEIR_NEVER), 0);
+    EQ(e.signal, SIGTERM);
+    EQ(weir_process_close(&p), 1);
+    return 0;
+}
+
+REAL_TEST(a_deadline_of_a_few_lines_ends_only_the_wait)
+{
+    weir_process *p = weir_process_open(sleeper, NULL);
+    struct weir_limit l;
+    EQ(weir_limit_init(&l, weir_after(WEIR_MS(2))), 0);
+    EQ(weir_limit_fini(&l, weir_process_wait(p, NULL, WEIR_NEVER)), -ETIMEDOUT);
+    EQ(weir_process_signal(p, 0), 0);
+    EQ(weir_process_close(&p), 1);
+    return 0;
+}
+
+/* --- many loops --------------------------------------------------------- */
+
+static int elsewhere(void *arg)
+{
+    weir_process *p = arg, *q = weir_process_open(SH("exit 8"), NULL);
+    struct weir_exit e;
+    EQ(weir_loop_index(), 1);
+    EQ(weir_process_wait(p, NULL, WEIR_NEVER), -EXDEV);
+    EQ(weir_process_signal(p, SIGTERM), -EXDEV);
+    EQ(weir_process_stop(p, NULL), -EXDEV);
+    EQ(weir_process_fd(p, 0), -EXDEV);
+    EQ(weir_process_close(&p), -EXDEV);
+    OK(p);
+    EQ(weir_process_wait(q, &e, WEIR_NEVER), 0);
+    EQ(e.code, 8);
+    EQ(weir_process_close(&q), 0);
+    EQ(weir_error(q = weir_process_open(sleeper, NULL)), 0);
+    EQ(weir_process_close(&q), 1);
+    return 0;
+}
+
+static int loops_main(void *arg)
+{
+    weir_scope *s = weir_scope_open(NULL);
+    weir_process *p = weir_process_open(cat, CHILD(.in = PIPE));
+    (void)arg;
+    EQ(weir_go_on(s, 1, elsewhere, p, NULL), 0);
+    EQ(weir_scope_close(&s), 0);
+    EQ(weir_process_close(&p), 1);
+    return 0;
+}
+
+TEST(each_loop_has_its_own_children)
+{
+    struct weir_config c = {.alloc = test_alloc, .loops = 2};
+    EQ(weir_run(&c, loops_main, NULL), 0);
+}
+
+/* --- every point -------------------------------------------------------- */
+
+static int point_main(void *arg)
+{
+    char out[8] = "", err[8] = "";
+    struct weir_process_io io = {
+        .in = "ab\n", .in_size = 3, .out = out, .out_size = 8, .err = err, .err_size = 8};
+    struct weir_process_opts o = {.flags = WEIR_PROCESS_GROUP, .grace = WEIR_MS(50)};
+    (void)arg;
+    int r = weir_process_run(SH("read x; echo $x; echo $x >&2"), &o, &io);
+    if (r == 0 && io.exit.signal == 0) {
+        EQ(io.out_len, 3u);
+        EQ(io.err_len, 3u);
+        EQ(io.exit.code, 0);
+    }
+    if (!test_fault_hit())
+        EQ(io.exit.signal, 0);
+    weir_process *p = weir_process_open(sleeper, &o);
+    if (r == 0 && weir_error(p) == 0)
+        r = weir_process_wait(p, NULL, weir_after(WEIR_MS(1)));
+    if (r == 0 && weir_error(p) < 0)
+        r = weir_error(p);
+    (void)weir_process_close(&p);
+    return r;
+}
+
+static void point_run(void *arg)
+{
+    int r = world_real(point_main, arg);
+    OK(test_fault_hit() ? r <= 0 : r == -ETIMEDOUT);
+}
+
+TEST_WITH(children_hold_whatever_fails, .timeout = 90)
+{
+    EVERY_POINT(point_run, NULL);
+}
