@@ -78,6 +78,18 @@ static struct weir__list *select_list(struct weir_select *c)
     return c->kind == WEIR_SELECT_RECV ? &ch->receivers : &ch->senders;
 }
 
+/* Whoever stood behind us in a channel that weighs may be lighter. */
+static void select_leave_solo(struct weir_select *c, struct weir__waiter *w)
+{
+    weir_chan *ch = c->object;
+
+    if (weir__list_empty(&w->link)) /* the object may be gone */
+        return;
+    weir__list_remove(&w->link);
+    if (c->kind == WEIR_SELECT_SEND && ch->weigh)
+        (void)weir__weighed_admit(ch);
+}
+
 static int select_wait(struct weir_select *cases, size_t n, weir_time deadline,
                        struct weir__fiber *me, struct weir__waiter *w)
 {
@@ -90,7 +102,7 @@ static int select_wait(struct weir_select *cases, size_t n, weir_time deadline,
     }
     r = weir__wait_solo(me, deadline, "select", cases[0].object);
     for (size_t i = 0; i < n; i++)
-        weir__list_remove(&w[i].link);
+        select_leave_solo(&cases[i], &w[i]);
     if (me->hit && me->hit >= w && me->hit < w + n) {
         cases[me->hit->index].result = r;
         return (int)me->hit->index;
@@ -114,7 +126,7 @@ static bool select_ready(const struct weir_select *c, const struct weir__fiber *
     if (select_kinds[c->kind])
         return false;
     return ((const weir_chan *)c->object)->poison ||
-           weir__chan_ready(c->object, c->kind == WEIR_SELECT_RECV, me);
+           weir__chan_ready(c->object, c->kind == WEIR_SELECT_RECV, c->item, me);
 }
 
 /* The lock of what a case waits for; NULL where there is none. */
