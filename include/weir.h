@@ -9,6 +9,7 @@
 #include <weir/loop.h>
 #include <weir/scope.h>
 #include <weir/join.h>
+#include <weir/local.h>
 #include <weir/chan.h>
 #include <weir/sync.h>
 #include <weir/oneshot.h>

@@ -81,8 +81,8 @@ int weir__node_deadline(struct weir__node *n, weir_time deadline);
  * round by weir__wake_awaited.
  */
 enum weir__fiber_state { WEIR__READY, WEIR__RUNNING, WEIR__PARKED, WEIR__AWAITED, WEIR__DONE };
-/* NEST: a struct weir__nest */
-enum { WEIR__SLOT_TRY, WEIR__SLOT_JOB, WEIR__SLOT_NEST, WEIR__SLOT_USER, WEIR__SLOTS };
+/* NEST: a struct weir__nest; LOCALS: a struct weir__locals */
+enum { WEIR__SLOT_TRY, WEIR__SLOT_JOB, WEIR__SLOT_NEST, WEIR__SLOT_LOCALS, WEIR__SLOTS };
 
 struct weir__waiter {
     struct weir__list link;

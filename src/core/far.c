@@ -13,6 +13,7 @@
 
 #include "core/group.h"
 #include "core/inbox.h"
+#include "core/local.h"
 
 struct weir__far {
     struct weir__letter start, cancel, back;
@@ -25,6 +26,7 @@ struct weir__far {
     int (*fn)(void *);
     void *arg;
     struct weir_go_opts opts;
+    struct weir__locals *locals; /* until the fiber has them */
     char name[16];
     int result;
     uint32_t refs; /* atomic */
@@ -65,6 +67,7 @@ static void far_stillborn(struct weir__far *far)
     if (far->scope)
         weir__scope_destroy(far->scope);
     far->scope = NULL;
+    weir__locals_leave(far->locals);
     if (far->opts.feeds)
         weir__chan_fed(far->opts.feeds, -ENOMEM);
     if (far->opts.drains)
@@ -87,6 +90,7 @@ static void far_starts(struct weir__letter *letter)
     }
     far->scope->far = far;
     f = WEIR__ENTRY(far->scope->fibers.next, struct weir__fiber, member);
+    f->slots[WEIR__SLOT_LOCALS] = far->locals;
     f->feeds = far->opts.feeds; /* home has counted it in */
     f->drains = far->opts.drains;
 }
@@ -153,6 +157,7 @@ int weir__far_start(struct weir__loop *to, weir_scope *s, int (*fn)(void *), voi
     far->fn = fn;
     far->arg = arg;
     far->refs = 1;
+    far->locals = weir__locals_join(weir__fiber_slot_get(WEIR__SLOT_LOCALS));
     if (opts)
         far_options(far, opts);
     weir__list_append(&s->fars, &far->link);
