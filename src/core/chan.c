@@ -194,7 +194,7 @@ bool weir__chan_ready(const weir_chan *ch, bool recv, const void *item,
 /* --- hand-over --------------------------------------------------------- */
 
 /* The first waiting sender's item: into `item`, or into the ring if NULL.  False if none waits. */
-static bool chan_from_sender(weir_chan *ch, void *item)
+static inline __attribute__((always_inline)) bool chan_from_sender(weir_chan *ch, void *item)
 {
     struct weir__waiter *w;
 
@@ -213,7 +213,7 @@ static bool chan_from_sender(weir_chan *ch, void *item)
 }
 
 /* To a receiver that waits.  False if none does. */
-bool weir__chan_to_receiver(weir_chan *ch, const void *item)
+static inline bool chan_to_receiver(weir_chan *ch, const void *item)
 {
     struct weir__waiter *w;
 
@@ -225,6 +225,11 @@ bool weir__chan_to_receiver(weir_chan *ch, const void *item)
     chan_copy(w->item, item, ch->size);
     ch->stats.received++;
     return true;
+}
+
+bool weir__chan_to_receiver(weir_chan *ch, const void *item)
+{
+    return chan_to_receiver(ch, item);
 }
 
 static int chan_overflow(weir_chan *ch, const void *item)
@@ -264,7 +269,7 @@ static inline int chan_send_now(weir_chan *ch, const void *item)
 {
     if (WEIR__UNLIKELY(!ch->open_size))
         return chan_send_odd(ch, item);
-    if (weir__chan_to_receiver(ch, item))
+    if (chan_to_receiver(ch, item))
         return 1;
     if (WEIR__UNLIKELY(ch->length >= ch->capacity))
         return chan_overflow(ch, item);
