@@ -15,6 +15,7 @@
 #include <weir/oneshot.h>
 #include <weir/watch.h>
 #include <weir/door.h>
+#include <weir/due.h>
 #include <weir/topic.h>
 #include <weir/token.h>
 #include <weir/io.h>
@@ -54,7 +55,8 @@
              : weir_promise_error, weir_future *                                                   \
              : weir_future_error, weir_watch *                                                     \
              : weir_watch_error, weir_door *                                                       \
-             : weir_door_error, weir_topic *                                                       \
+             : weir_door_error, weir_due *                                                         \
+             : weir_due_error, weir_topic *                                                        \
              : weir_topic_error, weir_sub *                                                        \
              : weir_sub_error, weir_policy *                                                       \
              : weir_policy_error, weir_flights *                                                   \
