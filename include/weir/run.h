@@ -31,7 +31,8 @@ struct weir_config {
 /*
  * Runs `fn` as the first fiber and returns its result once every fiber has
  * ended.  NULL is the default configuration.  -EBUSY inside a running weir;
- * -EINVAL; -ENOMEM.  The library prints nothing and installs no handler unless
+ * -EINVAL; -ENOMEM; -ENOTSUP where the process has shadow stacks, with a line
+ * in the log.  The library prints nothing and installs no handler unless
  * asked to.  With several loops `alloc` and `log` are called on all their threads.
  */
 WEIR_API int weir_run(const struct weir_config *config, int (*fn)(void *), void *arg);

@@ -16,6 +16,7 @@
 #include "core/door.h"
 #include "core/group.h"
 #include "sys/clock.h"
+#include "sys/shadow.h"
 
 enum { LOOP_MOST = 256 };
 
@@ -282,10 +283,22 @@ void weir__loop_down(struct weir__loop *l)
     weir__alloc_use(&l->alloc_before);
 }
 
+static int loop_can_switch(struct weir__loop *l)
+{
+    if (!weir__shadow_on())
+        return 0;
+    weir__log(l, WEIR_LOG_ERROR,
+              "this process has shadow stacks (CET or GCS), which fibers do not switch: run it "
+              "without, for glibc by GLIBC_TUNABLES=glibc.cpu.x86_shstk=off");
+    return -ENOTSUP;
+}
+
 static int loop_start(struct weir__loop *l)
 {
-    int r = 0;
+    int r = loop_can_switch(l);
 
+    if (r < 0)
+        return r;
     l->top = weir__scope_new(NULL, NULL, &(struct weir_scope_opts){.name = "weir_run"});
     if (!l->top)
         return -ENOMEM;
