@@ -27,6 +27,7 @@ struct weir__far {
     void *arg;
     struct weir_go_opts opts;
     struct weir__locals *locals; /* until the fiber has them */
+    const void *site;
     char name[16];
     int result;
     uint32_t refs; /* atomic */
@@ -84,7 +85,7 @@ static void far_starts(struct weir__letter *letter)
 
     far->scope = weir__scope_new(&l->top->node, NULL,
                                  &(struct weir_scope_opts){.on_error = WEIR_KEEP, .name = "far"});
-    if (!far->scope || weir__fiber_start(l, far->scope, far_main, far, &opts) < 0) {
+    if (!far->scope || weir__fiber_start(l, far->scope, far_main, far, &opts, far->site) < 0) {
         far_stillborn(far);
         return;
     }
@@ -143,7 +144,7 @@ static void far_options(struct weir__far *far, const struct weir_go_opts *opts)
 }
 
 int weir__far_start(struct weir__loop *to, weir_scope *s, int (*fn)(void *), void *arg,
-                    const struct weir_go_opts *opts)
+                    const struct weir_go_opts *opts, const void *site)
 {
     struct weir__far *far = weir__alloc(sizeof *far);
 
@@ -157,6 +158,7 @@ int weir__far_start(struct weir__loop *to, weir_scope *s, int (*fn)(void *), voi
     far->fn = fn;
     far->arg = arg;
     far->refs = 1;
+    far->site = site ? site : (const void *)fn;
     far->locals = weir__locals_join(weir__fiber_slot_get(WEIR__SLOT_LOCALS));
     if (opts)
         far_options(far, opts);

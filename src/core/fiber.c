@@ -187,12 +187,14 @@ static void fiber_name(struct weir__fiber *f, const char *name)
     f->name[n] = '\0';
 }
 
-static void fiber_prepare(struct weir__fiber *f, weir_scope *s, int (*fn)(void *), void *arg)
+static void fiber_prepare(struct weir__fiber *f, weir_scope *s, int (*fn)(void *), void *arg,
+                          const void *site)
 {
     f->node = &s->node;
     f->scope = s;
     f->fn = fn;
     f->arg = arg;
+    f->site = site ? site : (const void *)fn;
     f->feeds = f->drains = NULL;
     weir__state_set(f, WEIR__READY);
     f->shielded = false;
@@ -216,14 +218,14 @@ static void fiber_options(struct weir__fiber *f, const struct weir_go_opts *opts
 }
 
 int weir__fiber_start(struct weir__loop *l, weir_scope *s, int (*fn)(void *), void *arg,
-                      const struct weir_go_opts *opts)
+                      const struct weir_go_opts *opts, const void *site)
 {
     struct weir__fiber *f =
         fiber_take(l, opts && opts->stack ? weir__fiber_class(opts->stack) : s->stack_class);
 
     if (!f)
         return -ENOMEM;
-    fiber_prepare(f, s, fn, arg);
+    fiber_prepare(f, s, fn, arg, site);
     weir__locals_inherit(f, l);
     if (opts)
         fiber_options(f, opts);

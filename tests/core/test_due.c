@@ -522,12 +522,14 @@ static int freed_takes(void *arg)
 static int freed(void *arg)
 {
     weir_due *d = weir_due_new(WEIR_TYPE(struct letter), 4);
-    weir_scope *s = weir_scope_open(NULL);
+    weir_scope *s = weir_scope_open(NULL), *t = weir_scope_open(NULL);
 
     (void)arg;
     for (int i = 0; i < 6; i++)
         EQ(weir_go_on(s, i % 3, freed_takes, d, NULL), 0);
-    EQ(weir_sleep(weir_after(WEIR_MS(2))), 0);
+    for (int i = 0; i < 3; i++) /* those who were sent there before wait by then */
+        EQ(weir_go_on(t, i, fiber_nothing, NULL, NULL), 0);
+    EQ(weir_scope_close(&t), 0);
     weir_due_free(&d);
     return weir_scope_close(&s);
 }
