@@ -9,11 +9,13 @@
 #include <weir/loop.h>
 #include <weir/scope.h>
 #include <weir/join.h>
+#include <weir/local.h>
 #include <weir/chan.h>
 #include <weir/sync.h>
 #include <weir/oneshot.h>
 #include <weir/watch.h>
 #include <weir/door.h>
+#include <weir/due.h>
 #include <weir/topic.h>
 #include <weir/token.h>
 #include <weir/io.h>
@@ -56,7 +58,8 @@
              : weir_promise_error, weir_future *                                                   \
              : weir_future_error, weir_watch *                                                     \
              : weir_watch_error, weir_door *                                                       \
-             : weir_door_error, weir_topic *                                                       \
+             : weir_door_error, weir_due *                                                         \
+             : weir_due_error, weir_topic *                                                        \
              : weir_topic_error, weir_sub *                                                        \
              : weir_sub_error, weir_policy *                                                       \
              : weir_policy_error, weir_flights *                                                   \

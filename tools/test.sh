@@ -19,7 +19,7 @@ failed=0
 skipped=0
 failures=
 
-steps='release asan tsan clang valgrind aarch64 outside layers style format manuals analyzer cppcheck tidy'
+steps='release asan tsan clang ucontext valgrind aarch64 outside layers style format manuals analyzer cppcheck tidy'
 
 say() {
     printf '\n== %s\n' "$*"
@@ -145,6 +145,14 @@ step_tsan() {
 
 step_clang() {
     CC=clang build_variant clang --buildtype=debug -Doptimization=2 && run_tests clang
+}
+
+# The fallback of the switch, which nothing else of CI takes.
+step_ucontext() {
+    asan_options
+    build_variant ucontext --buildtype=debug -Doptimization=1 -Db_sanitize=address,undefined \
+        -Dswitch=ucontext -Dcli=disabled -Dhttp=disabled &&
+        TEST_TIMEOUT_MULT=3 run_tests ucontext --suite core
 }
 
 # Under valgrind the core tests alone; the rest takes too long for what it could find.

@@ -24,10 +24,26 @@ enum weir_overflow {
     WEIR_FAIL         /* the send answers WEIR_EFULL */
 };
 
+/*
+ * What an item counts; 0 counts nothing.  Of the item alone: asked once or
+ * more, on any loop, under a lock.  Never parks.
+ */
+typedef uint64_t weir_weigher(void *ctx, const void *item);
+
+/*
+ * With `weigh` there are two bounds, both exact: never more than `capacity`
+ * items, nor more than `weight` of them, are queued.  A sender whose item has
+ * no room keeps the lighter ones behind it waiting.  An item that weighs more
+ * than `weight` never has room: its send answers WEIR_ETOOLARGE at once.
+ * WEIR_DROP_OLDEST drops as many as it takes.
+ */
 struct weir_chan_opts {
-    size_t capacity; /* items; 0: rendezvous, with WEIR_BLOCK or WEIR_FAIL only */
+    size_t capacity; /* items; 0: rendezvous, with WEIR_BLOCK or WEIR_FAIL only, unweighed */
     enum weir_overflow overflow;
-    const char *name; /* static; for dumps */
+    const char *name;    /* static; for dumps */
+    uint64_t weight;     /* the most weight queued, bytes say; needs `weigh` */
+    weir_weigher *weigh; /* NULL: items are not weighed */
+    void *ctx;
     uint32_t reserved[4];
 };
 
@@ -35,6 +51,7 @@ struct weir_chan_stats {
     uint64_t sent, received, dropped;
     size_t length, capacity, high_water;
     weir_span blocked_send, blocked_recv; /* time spent parked, summed over fibers */
+    uint64_t weight, high_weight;         /* queued now, and the most there was; 0 if unweighed */
 };
 
 /* A channel of `capacity` items.  Never NULL.  Free with weir_chan_free. */
@@ -45,7 +62,8 @@ WEIR_API weir_chan *weir_chan_with(struct weir_type type, const struct weir_chan
  * Moves *item in; parks while full.  1 when done; the item is then the
  * channel's.  Otherwise it is still the caller's: -EPIPE when the consumers
  * are gone, the close reason (or WEIR_ECLOSED) when closed, -ETIMEDOUT,
- * -ECANCELED, WEIR_EFULL, WEIR_ETYPE.  A deadline of 0 never parks: -EAGAIN.
+ * -ECANCELED, WEIR_EFULL, WEIR_ETOOLARGE, WEIR_ETYPE.  A deadline of 0 never
+ * parks: -EAGAIN.
  */
 #define weir_send(ch, item, deadline) weir_chan_send(ch, item, sizeof *(item), deadline)
 WEIR_API int weir_chan_send(weir_chan *ch, const void *item, size_t size, weir_time deadline);

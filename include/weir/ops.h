@@ -20,6 +20,7 @@
 #define WEIR_OPS_H
 
 #include <weir/base.h>
+#include <weir/due.h>
 #include <weir/stream.h>
 #include <weir/sync.h>
 
@@ -46,6 +47,9 @@ WEIR_API weir_stream *weir_repeat(const void *item, struct weir_type type);
  */
 WEIR_API weir_stream *weir_from_poll(weir_fn *next, void *ctx, struct weir_event *ready,
                                      struct weir_type type);
+
+/* What falls due, as it does, until the queue ends, and as it ends.  Borrows it. */
+WEIR_API weir_stream *weir_from_due(weir_due *d);
 
 /*
  * As weir_from_chan, and one of the channel's consumers until it is closed:

@@ -31,7 +31,8 @@ struct weir_config {
 /*
  * Runs `fn` as the first fiber and returns its result once every fiber has
  * ended.  NULL is the default configuration.  -EBUSY inside a running weir;
- * -EINVAL; -ENOMEM.  The library prints nothing and installs no handler unless
+ * -EINVAL; -ENOMEM; -ENOTSUP where the process has shadow stacks, with a line
+ * in the log.  The library prints nothing and installs no handler unless
  * asked to.  With several loops `alloc` and `log` are called on all their threads.
  */
 WEIR_API int weir_run(const struct weir_config *config, int (*fn)(void *), void *arg);
@@ -110,7 +111,12 @@ WEIR_API int weir_loop_call(int (*fn)(void *), void *arg);
 
 /* --- seeing it --------------------------------------------------------- */
 
-/* Writes who waits for what, since when, to a descriptor.  0 or a negative errno.  Never parks. */
+/*
+ * Writes the tree of scopes and fibers to a descriptor, a line each: who waits
+ * for what, since when, held by whom, and where it was started (for addr2line:
+ * a file and an offset in it).  0 or a negative errno.  Never parks.  At a
+ * deadlock the first lines of it, of the scope that is cancelled, go to `log`.
+ */
 WEIR_API int weir_dump(int fd);
 
 WEIR_END

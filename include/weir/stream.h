@@ -182,9 +182,6 @@ struct weir_chunk {
 };
 WEIR_API weir_stream *weir_chunks(weir_stream *s, size_t n);
 
-/* What an item counts; called once for each.  0 counts nothing.  Never parks. */
-typedef uint64_t weir_weigher(void *ctx, const void *item);
-
 struct weir_stage_opts {
     const char *name; /* static */
     size_t capacity;  /* items; 0: 64, or 1024 with a weigher */

@@ -45,9 +45,11 @@
 #include <valgrind/valgrind.h>
 #define WEIR__VG_REGISTER(lo, hi) VALGRIND_STACK_REGISTER(lo, hi)
 #define WEIR__VG_DEREGISTER(id) VALGRIND_STACK_DEREGISTER(id)
+#define WEIR__VALGRIND RUNNING_ON_VALGRIND
 #else
 #define WEIR__VG_REGISTER(lo, hi) ((void)(lo), (void)(hi), 0u)
 #define WEIR__VG_DEREGISTER(id) ((void)(id))
+#define WEIR__VALGRIND 0
 #endif
 
 #endif

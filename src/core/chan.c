@@ -32,7 +32,7 @@ static int chan_check(const struct weir_type *t, const struct weir_chan_opts *o)
     for (size_t i = 0; i < sizeof o->reserved / sizeof *o->reserved; i++)
         if (o->reserved[i])
             return -EINVAL;
-    return 0;
+    return weir__weighed_check(o);
 }
 
 /* An allocator aligns for plain types only; `drop` may count on the alignment of its item. */
@@ -71,7 +71,8 @@ weir_chan *weir_chan_with(struct weir_type type, const struct weir_chan_opts *op
     ch->name = opts->name;
     weir__list_init(&ch->senders);
     weir__list_init(&ch->receivers);
-    if (chan_ring_make(ch) < 0) {
+    if (chan_ring_make(ch) < 0 || weir__weighed_init(ch, opts) < 0) {
+        weir__free(ch->memory, weir__chan_ring_bytes(ch));
         weir__free(ch, sizeof *ch);
         return chan_poison(-ENOMEM);
     }
@@ -114,7 +115,7 @@ static inline void *chan_head_take(weir_chan *ch)
     return item;
 }
 
-static void chan_drop_head(weir_chan *ch)
+void weir__chan_drop_head(weir_chan *ch)
 {
     void *item = chan_head_take(ch);
 
@@ -126,7 +127,7 @@ static void chan_drop_head(weir_chan *ch)
 void weir__chan_drop_all(weir_chan *ch)
 {
     while (ch->length)
-        chan_drop_head(ch);
+        weir__chan_drop_head(ch);
 }
 
 void weir__chan_end(weir_chan *ch)
@@ -135,12 +136,9 @@ void weir__chan_end(weir_chan *ch)
     ch->open_size = 0;
 }
 
-/*
- * Wakes the first waiter.  Its time is booked here, for once it is off the
- * list it never looks at the channel again, which may be gone when it runs.
- */
-static __attribute__((noinline, cold)) void chan_woke_many(weir_chan *ch, struct weir__waiter *w,
-                                                           weir_span *blocked)
+/* With many loops. */
+__attribute__((noinline, cold)) void weir__chan_woke_many(weir_chan *ch, struct weir__waiter *w,
+                                                          weir_span *blocked)
 {
     weir_span stood = weir_now() - (weir_time)w->size; /* its fiber may not be looked at */
 
@@ -148,17 +146,14 @@ static __attribute__((noinline, cold)) void chan_woke_many(weir_chan *ch, struct
     ch->standing--;
 }
 
+/* Wakes the first waiter. */
 static inline struct weir__waiter *chan_wake(weir_chan *ch, struct weir__list *list, int result,
                                              weir_span *blocked)
 {
     struct weir__waiter *w = weir__wake_first(list, result);
 
-    if (WEIR__UNLIKELY(!w))
-        return NULL;
-    if (WEIR__UNLIKELY(ch->standing))
-        chan_woke_many(ch, w, blocked);
-    else
-        *blocked += w->fiber->loop->now - w->fiber->since;
+    if (WEIR__LIKELY(w))
+        weir__chan_woke(ch, w, blocked);
     return w;
 }
 
@@ -172,7 +167,7 @@ void weir__chan_wake_all(weir_chan *ch, int senders, int receivers)
 
 /* --- many loops -------------------------------------------------------- */
 
-static bool chan_other_waits(const struct weir__list *list, const struct weir__fiber *me)
+bool weir__chan_other_waits(const struct weir__list *list, const struct weir__fiber *me)
 {
     for (const struct weir__list *i = list->next; i != list; i = i->next) {
         const struct weir__fiber *f = WEIR__ENTRY(i, struct weir__waiter, link)->fiber;
@@ -183,25 +178,30 @@ static bool chan_other_waits(const struct weir__list *list, const struct weir__f
     return false;
 }
 
-bool weir__chan_ready(const weir_chan *ch, bool recv, const struct weir__fiber *me)
+bool weir__chan_ready(const weir_chan *ch, bool recv, const void *item,
+                      const struct weir__fiber *me)
 {
     if (ch->closed)
         return true;
     if (recv)
-        return ch->length || chan_other_waits(&ch->senders, me);
+        return ch->length || weir__chan_other_waits(&ch->senders, me);
+    if (ch->weigh)
+        return weir__weighed_ready(ch, item, me);
     return ch->length < ch->capacity || ch->overflow != WEIR_BLOCK ||
-           chan_other_waits(&ch->receivers, me);
+           weir__chan_other_waits(&ch->receivers, me);
 }
 
 /* --- hand-over --------------------------------------------------------- */
 
 /* The first waiting sender's item: into `item`, or into the ring if NULL.  False if none waits. */
-static bool chan_from_sender(weir_chan *ch, void *item)
+static inline __attribute__((always_inline)) bool chan_from_sender(weir_chan *ch, void *item)
 {
     struct weir__waiter *w;
 
     if (WEIR__LIKELY(weir__list_empty(&ch->senders)))
         return false;
+    if (WEIR__UNLIKELY(ch->weigh))
+        return weir__weighed_admit(ch);
     w = chan_wake(ch, &ch->senders, 1, &ch->stats.blocked_send);
     if (!w)
         return false;
@@ -213,7 +213,7 @@ static bool chan_from_sender(weir_chan *ch, void *item)
 }
 
 /* To a receiver that waits.  False if none does. */
-static bool chan_to_receiver(weir_chan *ch, const void *item)
+static inline bool chan_to_receiver(weir_chan *ch, const void *item)
 {
     struct weir__waiter *w;
 
@@ -227,6 +227,11 @@ static bool chan_to_receiver(weir_chan *ch, const void *item)
     return true;
 }
 
+bool weir__chan_to_receiver(weir_chan *ch, const void *item)
+{
+    return chan_to_receiver(ch, item);
+}
+
 static int chan_overflow(weir_chan *ch, const void *item)
 {
     switch (ch->overflow) {
@@ -236,7 +241,7 @@ static int chan_overflow(weir_chan *ch, const void *item)
         ch->stats.dropped++;
         break;
     case WEIR_DROP_OLDEST:
-        chan_drop_head(ch);
+        weir__chan_drop_head(ch);
         chan_push(ch, item);
         break;
     case WEIR_LATEST:
@@ -251,11 +256,19 @@ static int chan_overflow(weir_chan *ch, const void *item)
     return 1;
 }
 
+/* To one that is closed, or that weighs its items. */
+static __attribute__((noinline)) int chan_send_odd(weir_chan *ch, const void *item)
+{
+    if (ch->closed)
+        return ch->shut ? -EPIPE : ch->why < 0 ? ch->why : WEIR_ECLOSED;
+    return weir__weighed_send(ch, item);
+}
+
 /* 1 done, WEIR__CHAN_PARK, or a failure. */
 static inline int chan_send_now(weir_chan *ch, const void *item)
 {
-    if (WEIR__UNLIKELY(ch->closed))
-        return ch->shut ? -EPIPE : ch->why < 0 ? ch->why : WEIR_ECLOSED;
+    if (WEIR__UNLIKELY(!ch->open_size))
+        return chan_send_odd(ch, item);
     if (chan_to_receiver(ch, item))
         return 1;
     if (WEIR__UNLIKELY(ch->length >= ch->capacity))
@@ -312,6 +325,8 @@ static inline __attribute__((always_inline)) int chan_stand(struct weir__list *l
     if (WEIR__UNLIKELY(!weir__list_empty(&w.link))) { /* else the channel may be gone */
         weir__list_remove(&w.link);
         *blocked += me->loop->now - began;
+        if (ch->weigh)
+            (void)weir__weighed_admit(ch); /* who stood behind it may be lighter */
     }
     return r;
 }

@@ -10,6 +10,7 @@
 static void chan_release(weir_chan *ch)
 {
     weir__free(ch->memory, weir__chan_ring_bytes(ch));
+    weir__weighed_fini(ch);
     weir__free(ch, sizeof *ch);
 }
 
@@ -28,6 +29,8 @@ void weir__chan_leave(weir_chan *ch, struct weir__waiter *w)
 
     weir__list_remove(&w->link);
     last = --ch->standing == 0 && ch->freed;
+    if (ch->weigh)
+        (void)weir__weighed_admit(ch);
     weir__unguard(g, &ch->lock);
     if (last)
         chan_release(ch);
@@ -221,6 +224,7 @@ int weir_chan_stats(const weir_chan *ch, struct weir_chan_stats *out)
     g = weir__guard((uint32_t *)&ch->lock);
     *out = ch->stats;
     out->length = ch->length;
+    out->weight = weir__weighed_queued(ch);
     out->sent = ch->stats.received + ch->stats.dropped + ch->length;
     weir__unguard(g, (uint32_t *)&ch->lock);
     return 0;

@@ -81,8 +81,8 @@ int weir__node_deadline(struct weir__node *n, weir_time deadline);
  * round by weir__wake_awaited.
  */
 enum weir__fiber_state { WEIR__READY, WEIR__RUNNING, WEIR__PARKED, WEIR__AWAITED, WEIR__DONE };
-/* NEST: a struct weir__nest */
-enum { WEIR__SLOT_TRY, WEIR__SLOT_JOB, WEIR__SLOT_NEST, WEIR__SLOT_USER, WEIR__SLOTS };
+/* NEST: a struct weir__nest; LOCALS: a struct weir__locals */
+enum { WEIR__SLOT_TRY, WEIR__SLOT_JOB, WEIR__SLOT_NEST, WEIR__SLOT_LOCALS, WEIR__SLOTS };
 
 struct weir__waiter {
     struct weir__list link;
@@ -110,6 +110,7 @@ struct weir__fiber {
     struct weir__list member;
     int (*fn)(void *);
     void *arg;
+    const void *site; /* where it was started: an address in the code that called weir_go */
     weir_chan *feeds, *drains;
     struct weir__timer timer;
     void *slots[WEIR__SLOTS];
@@ -240,9 +241,17 @@ struct weir__node *weir__group_deadlock(struct weir__loop *const *loops, uint32_
 void weir__log(struct weir__loop *l, int level, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* Makes a fiber in `s`; ready to run.  0 or -ENOMEM; the fiber counts in the scope from here on. */
+/*
+ * Makes a fiber in `s`; ready to run.  0 or -ENOMEM; the fiber counts in the
+ * scope from here on.  A `site` of NULL is fn itself.
+ */
 int weir__fiber_start(struct weir__loop *l, weir_scope *s, int (*fn)(void *), void *arg,
-                      const struct weir_go_opts *opts);
+                      const struct weir_go_opts *opts, const void *site);
+/* Where a site is, as text: function + offset (file + offset), as far as that is known. */
+enum { WEIR__SITE_TEXT = 128 };
+const char *weir__site_text(char out_text[WEIR__SITE_TEXT], const void *site);
+/* The tree from a node down into the log, the first lines of it. */
+void weir__dump_log(struct weir__loop *l, const struct weir__node *n);
 uint8_t weir__fiber_class(size_t stack); /* of a stack size, for weir__loop.free */
 void weir__fiber_pools_free(struct weir__loop *l);
 struct weir__fiber *weir__ready_pick(struct weir__loop *l);
@@ -477,10 +486,11 @@ struct weir_scope {
 weir_scope *weir__scope_new(struct weir__node *parent, struct weir__fiber *owner,
                             const struct weir_scope_opts *opts);
 void weir__scope_destroy(weir_scope *s);
-int weir__scope_admit(weir_scope *s, int (*fn)(void *), void *arg, const struct weir_go_opts *opts);
+int weir__scope_admit(weir_scope *s, int (*fn)(void *), void *arg, const struct weir_go_opts *opts,
+                      const void *site);
 /* The same on the loop `to`. */
 int weir__scope_admit_on(struct weir__loop *to, weir_scope *s, int (*fn)(void *), void *arg,
-                         const struct weir_go_opts *opts);
+                         const struct weir_go_opts *opts, const void *site);
 void weir__scope_ended(weir_scope *s, struct weir__fiber *f, int result);
 void weir__scope_far_ended(weir_scope *s, void *arg, int result);
 void weir__scope_join(weir_scope *s, struct weir__fiber *me, const char *what);

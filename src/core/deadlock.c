@@ -120,6 +120,7 @@ struct weir__node *weir__group_deadlock(struct weir__loop *const *loops, uint32_
     weir__log(*owner, WEIR_LOG_ERROR, "deadlock: nothing can wake scope %s",
               n ? deadlock_name(n) : "?");
     weir__check(n); /* else a close that waits for itself */
+    weir__dump_log(*owner, n);
     return n;
 }
 

@@ -13,6 +13,7 @@
 
 #include "core/group.h"
 #include "core/inbox.h"
+#include "core/local.h"
 
 struct weir__far {
     struct weir__letter start, cancel, back;
@@ -25,6 +26,8 @@ struct weir__far {
     int (*fn)(void *);
     void *arg;
     struct weir_go_opts opts;
+    struct weir__locals *locals; /* until the fiber has them */
+    const void *site;
     char name[16];
     int result;
     uint32_t refs; /* atomic */
@@ -65,6 +68,7 @@ static void far_stillborn(struct weir__far *far)
     if (far->scope)
         weir__scope_destroy(far->scope);
     far->scope = NULL;
+    weir__locals_leave(far->locals);
     if (far->opts.feeds)
         weir__chan_fed(far->opts.feeds, -ENOMEM);
     if (far->opts.drains)
@@ -81,12 +85,13 @@ static void far_starts(struct weir__letter *letter)
 
     far->scope = weir__scope_new(&l->top->node, NULL,
                                  &(struct weir_scope_opts){.on_error = WEIR_KEEP, .name = "far"});
-    if (!far->scope || weir__fiber_start(l, far->scope, far_main, far, &opts) < 0) {
+    if (!far->scope || weir__fiber_start(l, far->scope, far_main, far, &opts, far->site) < 0) {
         far_stillborn(far);
         return;
     }
     far->scope->far = far;
     f = WEIR__ENTRY(far->scope->fibers.next, struct weir__fiber, member);
+    f->slots[WEIR__SLOT_LOCALS] = far->locals;
     f->feeds = far->opts.feeds; /* home has counted it in */
     f->drains = far->opts.drains;
 }
@@ -139,7 +144,7 @@ static void far_options(struct weir__far *far, const struct weir_go_opts *opts)
 }
 
 int weir__far_start(struct weir__loop *to, weir_scope *s, int (*fn)(void *), void *arg,
-                    const struct weir_go_opts *opts)
+                    const struct weir_go_opts *opts, const void *site)
 {
     struct weir__far *far = weir__alloc(sizeof *far);
 
@@ -153,6 +158,8 @@ int weir__far_start(struct weir__loop *to, weir_scope *s, int (*fn)(void *), voi
     far->fn = fn;
     far->arg = arg;
     far->refs = 1;
+    far->site = site ? site : (const void *)fn;
+    far->locals = weir__locals_join(weir__fiber_slot_get(WEIR__SLOT_LOCALS));
     if (opts)
         far_options(far, opts);
     weir__list_append(&s->fars, &far->link);

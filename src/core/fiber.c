@@ -15,6 +15,7 @@
 #include "core/core.h"
 #include "core/group.h"
 #include "core/inbox.h"
+#include "core/local.h"
 #include "sys/clock.h"
 #include "sys/lock.h"
 #include "sys/pages.h"
@@ -133,6 +134,14 @@ void weir__fiber_pools_free(struct weir__loop *l)
 
 /* --- start and end ----------------------------------------------------- */
 
+static __attribute__((noinline, cold)) void fiber_locals_leave(struct weir__fiber *me)
+{
+    struct weir__locals *t = me->slots[WEIR__SLOT_LOCALS];
+
+    me->slots[WEIR__SLOT_LOCALS] = NULL; /* a `drop` finds none */
+    weir__locals_leave(t);
+}
+
 static void fiber_entry(void)
 {
     struct weir__loop *l = weir__loop_get();
@@ -145,6 +154,8 @@ static void fiber_entry(void)
     r = me->fn(me->arg);
     if (WEIR__UNLIKELY(me->node != &scope->node))
         r = weir__scope_unwind(me, r);
+    if (WEIR__UNLIKELY(me->slots[WEIR__SLOT_LOCALS] != NULL))
+        fiber_locals_leave(me);
     if (me->feeds)
         weir__chan_fed(me->feeds, r);
     if (me->drains)
@@ -176,12 +187,14 @@ static void fiber_name(struct weir__fiber *f, const char *name)
     f->name[n] = '\0';
 }
 
-static void fiber_prepare(struct weir__fiber *f, weir_scope *s, int (*fn)(void *), void *arg)
+static void fiber_prepare(struct weir__fiber *f, weir_scope *s, int (*fn)(void *), void *arg,
+                          const void *site)
 {
     f->node = &s->node;
     f->scope = s;
     f->fn = fn;
     f->arg = arg;
+    f->site = site ? site : (const void *)fn;
     f->feeds = f->drains = NULL;
     weir__state_set(f, WEIR__READY);
     f->shielded = false;
@@ -205,14 +218,15 @@ static void fiber_options(struct weir__fiber *f, const struct weir_go_opts *opts
 }
 
 int weir__fiber_start(struct weir__loop *l, weir_scope *s, int (*fn)(void *), void *arg,
-                      const struct weir_go_opts *opts)
+                      const struct weir_go_opts *opts, const void *site)
 {
     struct weir__fiber *f =
         fiber_take(l, opts && opts->stack ? weir__fiber_class(opts->stack) : s->stack_class);
 
     if (!f)
         return -ENOMEM;
-    fiber_prepare(f, s, fn, arg);
+    fiber_prepare(f, s, fn, arg, site);
+    weir__locals_inherit(f, l);
     if (opts)
         fiber_options(f, opts);
     weir__list_append(&s->fibers, &f->member);

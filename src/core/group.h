@@ -38,7 +38,7 @@ int weir__group_run(const struct weir_config *config, struct weir__main *m);
 struct weir__loop *weir__group_pick(struct weir__loop *here, int index);
 
 int weir__far_start(struct weir__loop *to, weir_scope *s, int (*fn)(void *), void *arg,
-                    const struct weir_go_opts *opts);
+                    const struct weir_go_opts *opts, const void *site);
 void weir__fars_cancel(weir_scope *s);
 /* The fiber of a scope that stands for another has ended. */
 void weir__far_ended(struct weir__far *far, int result);

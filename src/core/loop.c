@@ -16,6 +16,7 @@
 #include "core/door.h"
 #include "core/group.h"
 #include "sys/clock.h"
+#include "sys/shadow.h"
 
 enum { LOOP_MOST = 256 };
 
@@ -282,10 +283,22 @@ void weir__loop_down(struct weir__loop *l)
     weir__alloc_use(&l->alloc_before);
 }
 
+static int loop_can_switch(struct weir__loop *l)
+{
+    if (!weir__shadow_on())
+        return 0;
+    weir__log(l, WEIR_LOG_ERROR,
+              "this process has shadow stacks (CET or GCS), which fibers do not switch: run it "
+              "without, for glibc by GLIBC_TUNABLES=glibc.cpu.x86_shstk=off");
+    return -ENOTSUP;
+}
+
 static int loop_start(struct weir__loop *l)
 {
-    int r = 0;
+    int r = loop_can_switch(l);
 
+    if (r < 0)
+        return r;
     l->top = weir__scope_new(NULL, NULL, &(struct weir_scope_opts){.name = "weir_run"});
     if (!l->top)
         return -ENOMEM;
@@ -316,7 +329,7 @@ int weir__loop_main(struct weir__loop *l, struct weir__main *m)
 {
     struct weir_go_opts opts = {.name = "main"};
 
-    return weir__fiber_start(l, l->top, loop_main_run, m, &opts);
+    return weir__fiber_start(l, l->top, loop_main_run, m, &opts, (const void *)m->fn);
 }
 
 int weir__loop_run(const struct weir_config *config, bool sim, uint64_t seed, int (*fn)(void *),

@@ -66,7 +66,7 @@ int weir__pen_go_with(struct weir__pen *p, int (*fn)(void *), void *arg,
 
     if (r == 0)
         r = pen_open(p);
-    return r < 0 ? r : weir__scope_admit(p->scope, fn, arg, opts);
+    return r < 0 ? r : weir__scope_admit(p->scope, fn, arg, opts, NULL);
 }
 
 int weir__pen_go(struct weir__pen *p, int (*fn)(void *), void *arg, const char *name)

@@ -149,7 +149,8 @@ static int scope_refuses(const weir_scope *s)
 
 __attribute__((noinline)) int weir__scope_admit_on(struct weir__loop *to, weir_scope *s,
                                                    int (*fn)(void *), void *arg,
-                                                   const struct weir_go_opts *opts)
+                                                   const struct weir_go_opts *opts,
+                                                   const void *site)
 {
     int r = scope_refuses(s);
 
@@ -161,8 +162,8 @@ __attribute__((noinline)) int weir__scope_admit_on(struct weir__loop *to, weir_s
         r = scope_refuses(s);
     }
     if (r == 0)
-        r = to == s->loop ? weir__fiber_start(to, s, fn, arg, opts)
-                          : weir__far_start(to, s, fn, arg, opts);
+        r = to == s->loop ? weir__fiber_start(to, s, fn, arg, opts, site)
+                          : weir__far_start(to, s, fn, arg, opts, site);
     if (r < 0) {
         scope_pass_room(s);
         if (!s->running && !s->promised)
@@ -171,11 +172,12 @@ __attribute__((noinline)) int weir__scope_admit_on(struct weir__loop *to, weir_s
     return r;
 }
 
-int weir__scope_admit(weir_scope *s, int (*fn)(void *), void *arg, const struct weir_go_opts *opts)
+int weir__scope_admit(weir_scope *s, int (*fn)(void *), void *arg, const struct weir_go_opts *opts,
+                      const void *site)
 {
     if (WEIR__LIKELY(!s->node.why && !s->draining && !s->opts.results && !scope_full(s)))
-        return weir__fiber_start(s->loop, s, fn, arg, opts);
-    return weir__scope_admit_on(s->loop, s, fn, arg, opts);
+        return weir__fiber_start(s->loop, s, fn, arg, opts, site);
+    return weir__scope_admit_on(s->loop, s, fn, arg, opts, site);
 }
 
 /* A scope is used on its own loop only; what is sent there by others goes by letter. */
@@ -213,7 +215,7 @@ int weir_go_with(weir_scope *s, int (*fn)(void *), void *arg, const struct weir_
 
     if (r == 0)
         r = scope_go_opts_check(opts);
-    return r < 0 ? r : weir__scope_admit(s, fn, arg, opts);
+    return r < 0 ? r : weir__scope_admit(s, fn, arg, opts, __builtin_return_address(0));
 }
 
 int weir_go_on(weir_scope *s, int loop, int (*fn)(void *), void *arg,
@@ -227,14 +229,14 @@ int weir_go_on(weir_scope *s, int loop, int (*fn)(void *), void *arg,
     if (r < 0)
         return r;
     to = weir__group_pick(s->loop, loop);
-    return to ? weir__scope_admit_on(to, s, fn, arg, opts) : -EINVAL;
+    return to ? weir__scope_admit_on(to, s, fn, arg, opts, __builtin_return_address(0)) : -EINVAL;
 }
 
 int weir_go(weir_scope *s, int (*fn)(void *), void *arg)
 {
     int r = scope_go_check(s, fn);
 
-    return r < 0 ? r : weir__scope_admit(s, fn, arg, NULL);
+    return r < 0 ? r : weir__scope_admit(s, fn, arg, NULL, __builtin_return_address(0));
 }
 
 /* --- ending ------------------------------------------------------------ */

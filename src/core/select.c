@@ -101,14 +101,21 @@ static void select_join(struct weir_select *c, struct weir__waiter *w)
         weir__list_append(select_list(c), &w->link);
 }
 
+/* Whoever stood behind us in a channel that weighs may be lighter. */
 static void select_part(struct weir_select *c, struct weir__waiter *w)
 {
     const struct weir__select_kind *k = select_kinds[c->kind];
+    weir_chan *ch = c->object;
 
-    if (k && k->leave)
+    if (k && k->leave) {
         k->leave(c->object, w);
-    else
-        weir__list_remove(&w->link);
+        return;
+    }
+    if (weir__list_empty(&w->link)) /* the object may be gone */
+        return;
+    weir__list_remove(&w->link);
+    if (c->kind == WEIR_SELECT_SEND && ch->weigh)
+        (void)weir__weighed_admit(ch);
 }
 
 enum { SELECT_AGAIN = INT_MIN, SELECT_STOOD = INT_MIN + 1 };
@@ -154,7 +161,7 @@ static bool select_ready(const struct weir_select *c, const struct weir__fiber *
     if (select_kinds[c->kind])
         return false;
     return ((const weir_chan *)c->object)->poison ||
-           weir__chan_ready(c->object, c->kind == WEIR_SELECT_RECV, me);
+           weir__chan_ready(c->object, c->kind == WEIR_SELECT_RECV, c->item, me);
 }
 
 /* The lock of what a case waits for; NULL where there is none. */

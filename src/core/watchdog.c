@@ -24,12 +24,14 @@ struct weir__watchdog {
 static __attribute__((no_sanitize("thread"))) void watchdog_report(struct weir__loop *l)
 {
     const struct weir__fiber *f = __atomic_load_n(&l->current, __ATOMIC_RELAXED);
-    char name[16] = "?";
+    char name[16] = "?", site[WEIR__SITE_TEXT] = "?";
 
-    if (f && f != &l->root)
+    if (f && f != &l->root) {
         memcpy(name, f->name, sizeof name - 1);
-    weir__log(l, WEIR_LOG_WARN, "fiber %s has held the loop for more than %lld ms",
-              name[0] ? name : "-", (long long)(l->config.watchdog / 1000000));
+        (void)weir__site_text(site, f->site);
+    }
+    weir__log(l, WEIR_LOG_WARN, "fiber %s, started at %s, has held the loop for more than %lld ms",
+              name[0] ? name : "-", site, (long long)(l->config.watchdog / 1000000));
 }
 
 /* One look a period: a turn that has not ended since the last look is too long. */
@@ -116,8 +118,8 @@ static void overflow_handle(int sig, siginfo_t *info, void *context)
     (void)sig;
     (void)context;
     if (f && f != &l->root && at >= f->stack - WEIR__PAGE && at < f->stack)
-        weir__log(l, WEIR_LOG_ERROR, "fiber %s: its stack of %zu bytes overflowed",
-                  f->name[0] ? f->name : "-", f->stack_size);
+        weir__log(l, WEIR_LOG_ERROR, "fiber %s, started at %p: its stack of %zu bytes overflowed",
+                  f->name[0] ? f->name : "-", f->site, f->stack_size);
     sigaction(SIGSEGV, &overflow_before, NULL); /* the fault repeats, and the program dies of it */
 }
 

@@ -1,6 +1,7 @@
 /*
  * supply.c -- further sources: once, repeat, a poll function, a resource, the
- * bytes of a descriptor, and one that is made when it is first wanted.
+ * bytes of a descriptor, what falls due, and one that is made when it is first
+ * wanted.
  */
 #include <string.h>
 #include <weir/io.h>
@@ -288,6 +289,47 @@ weir_stream *weir__bytes_by(int fd, size_t max, weir__reader *read)
         return weir__stream_poison(-ENOMEM);
     o->buf = weir__alloc(o->size);
     return weir__self_stream(&supply_bytes_ops, o, WEIR_TYPE(struct weir_chunk), o->buf, NULL);
+}
+
+/* --- what falls due ------------------------------------------------------------ */
+
+struct supply_due {
+    weir_due *due;
+    size_t size;
+};
+
+static ssize_t supply_due_pull(void *self, void *items, size_t max)
+{
+    struct supply_due *o = self;
+    char *p = items;
+    size_t n = 0;
+    int r;
+
+    do
+        r = weir_due_recv(o->due, p + n * o->size, o->size, n ? 0 : WEIR_NEVER);
+    while (r > 0 && ++n < max);
+    return n ? (ssize_t)n : r;
+}
+
+static void supply_due_close(void *self, int why)
+{
+    (void)why;
+    weir__free(self, sizeof(struct supply_due));
+}
+
+SUPPLY_OPS(due, WEIR_STREAM_RESUMABLE);
+
+weir_stream *weir_from_due(weir_due *d)
+{
+    struct supply_due init = {d, weir_due_type(d).size}, *o;
+    int r = weir_due_error(d);
+
+    if (r < 0)
+        return weir__stream_poison(r);
+    o = weir__self_new(&init, sizeof init);
+    if (!o)
+        return weir__stream_poison(-ENOMEM);
+    return weir__self_stream(&supply_due_ops, o, weir_due_type(d), true, NULL);
 }
 
 /* --- made when it is first wanted ----------------------------------------------------------- */

@@ -8,10 +8,15 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #ifndef MADV_GUARD_INSTALL
 #define MADV_GUARD_INSTALL 102
+#endif
+#ifndef PR_SET_VMA
+#define PR_SET_VMA 0x53564d41
+#define PR_SET_VMA_ANON_NAME 0
 #endif
 
 enum pages_method { PAGES_UNKNOWN, PAGES_INSTALL, PAGES_PROTECT };
@@ -60,6 +65,8 @@ void *weir__pages_slab(size_t size, size_t count)
         return NULL;
     /* A huge page would make every idle stack cost 64 KiB; without THP in the kernel this fails. */
     (void)madvise(slab, size * count, MADV_NOHUGEPAGE);
+    /* Before the guards: those of mprotect are mappings of their own, and keep the name. */
+    (void)prctl(PR_SET_VMA, PR_SET_VMA_ANON_NAME, slab, size * count, "weir stacks");
     for (size_t i = 0; i < count; i++)
         if (!pages_guard(slab + i * size)) {
             weir__pages_free(slab, size, count);

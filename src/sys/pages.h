@@ -3,7 +3,8 @@
  *
  * A guard is MADV_GUARD_INSTALL where the kernel has it (Linux 6.13), which
  * costs no mapping, else mprotect; a guard that cannot be made fails the call,
- * it is never left out.
+ * it is never left out.  Where the kernel knows names (Linux 5.17) the slabs
+ * are "[anon:weir stacks]" in /proc/self/maps.
  */
 #ifndef WEIR__PAGES_H
 #define WEIR__PAGES_H

@@ -152,7 +152,7 @@ SIM_TEST(the_others_are_not_touched)
 
 struct dead_log {
     int count;
-    char text[256];
+    char text[8 << 10];
 };
 
 static void dead_log(void *ctx, int level, const char *text)
@@ -160,7 +160,7 @@ static void dead_log(void *ctx, int level, const char *text)
     struct dead_log *l = ctx;
     EQ(level, WEIR_LOG_ERROR);
     l->count++;
-    snprintf(l->text, sizeof l->text, "%s", text);
+    snprintf(l->text + strlen(l->text), sizeof l->text - strlen(l->text), "%s\n", text);
 }
 
 static int dead_named(void *arg)
@@ -174,13 +174,80 @@ static int dead_named(void *arg)
     return 0;
 }
 
-TEST(the_log_names_the_scope)
+static void dead_log_has(const struct dead_log *log, const char *what)
+{
+    if (!strstr(log->text, what))
+        FAIL("no \"%s\" in:\n%s", what, log->text);
+}
+
+TEST(the_log_names_the_scope_and_has_its_dump)
 {
     struct dead_log log = {.count = 0};
     struct weir_config c = {.alloc = test_alloc, .log = dead_log, .log_ctx = &log};
     EQ(weir_sim_run(test_seed(), &c, dead_named, NULL), 0);
-    EQ(log.count, 1);
-    OK(strstr(log.text, "deadlock") && strstr(log.text, "pipeline"));
+    EQ(log.count, 4); /* what it is, who opened the scope, the scope, who is in it */
+    dead_log_has(&log, "deadlock: nothing can wake scope pipeline\n");
+    dead_log_has(&log, "main: parked in scope_close");
+    dead_log_has(&log, "pipeline: 1 running, opened by");
+    dead_log_has(&log, "parked in recv");
+}
+
+static struct weir_mutex dead_mutex[2];
+
+static int dead_locks(void *arg)
+{
+    int first = *(int *)arg;
+    EQ(weir_mutex_lock(&dead_mutex[first], WEIR_NEVER), 0);
+    EQ(weir_sleep(weir_after(WEIR_MS(1))), 0);
+    int r = weir_mutex_lock(&dead_mutex[!first], WEIR_NEVER);
+    EQ(weir_mutex_unlock(&dead_mutex[first]), 0);
+    return r;
+}
+
+static int dead_crossed(void *arg)
+{
+    int first = 0, second = 1;
+    weir_scope *s = weir_scope_open(NULL);
+    (void)arg;
+    EQ(weir_go_with(s, dead_locks, &first, &(struct weir_go_opts){.name = "left"}), 0);
+    EQ(weir_go_with(s, dead_locks, &second, &(struct weir_go_opts){.name = "right"}), 0);
+    EQ(weir_scope_close(&s), WEIR_EDEADLOCK);
+    return 0;
+}
+
+TEST(the_dump_of_a_cycle_says_who_holds_what_whom_waits_for)
+{
+    struct dead_log log = {.count = 0};
+    struct weir_config c = {.alloc = test_alloc, .log = dead_log, .log_ctx = &log};
+    weir_mutex_init(&dead_mutex[0]);
+    weir_mutex_init(&dead_mutex[1]);
+    EQ(weir_sim_run(test_seed(), &c, dead_crossed, NULL), 0);
+    const char *left = strstr(log.text, " left: parked in mutex_lock"),
+               *right = strstr(log.text, " right: parked in mutex_lock");
+    OK(left && right);
+    OK(strstr(left, "held by") && strstr(strstr(left, "held by"), " right,"));
+    OK(strstr(right, "held by") && strstr(strstr(right, "held by"), " left,"));
+}
+
+static int dead_crowd(void *arg)
+{
+    weir_chan *ch = weir_chan_new(WEIR_TYPE(int), 1);
+    weir_scope *s = weir_scope_open(NULL);
+    (void)arg;
+    for (int i = 0; i < 500; i++)
+        GO(s, dead_recv, &ch);
+    EQ(weir_scope_close(&s), WEIR_EDEADLOCK);
+    weir_chan_free(&ch);
+    return 0;
+}
+
+TEST(the_dump_of_a_crowd_ends_with_and_so_on)
+{
+    struct dead_log log = {.count = 0};
+    struct weir_config c = {.alloc = test_alloc, .log = dead_log, .log_ctx = &log};
+    EQ(weir_sim_run(test_seed(), &c, dead_crowd, NULL), 0);
+    EQ(log.count, 61);
+    dead_log_has(&log, "and so on\n");
 }
 
 static int dead_drain_own(void *arg)

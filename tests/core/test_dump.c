@@ -76,6 +76,76 @@ SIM_TEST(a_dump_to_what_cannot_be_written_is_refused)
     return 0;
 }
 
+/* From the line that has `what` on, its spawn site. */
+static void dump_site(const char *what, char site[128])
+{
+    const char *at = strstr(dump_text, what);
+    OK(at != NULL);
+    at = strstr(at, ", started at ");
+    OK(at != NULL);
+    snprintf(site, 128, "%.*s", (int)strcspn(at, "\n"), at);
+}
+
+static __attribute__((noinline)) int dump_start(weir_scope *s, const char *name)
+{
+    return weir_go_with(s, fiber_forever, NULL, &(struct weir_go_opts){.name = name});
+}
+
+SIM_TEST(a_fiber_is_shown_with_the_line_it_was_started_at)
+{
+    weir_scope *s = weir_scope_open(NULL);
+    char a[128], b[128], c[128];
+    EQ(dump_start(s, "first"), 0);
+    EQ(dump_start(s, "second"), 0);
+    EQ(weir_go_with(s, fiber_forever, NULL, &(struct weir_go_opts){.name = "third"}), 0);
+    dump_take();
+    dump_site(" first:", a);
+    dump_site(" second:", b);
+    dump_site(" third:", c);
+    STREQ(a, b);
+    NE(strcmp(a, c), 0);
+    dump_has("started at core_dump+0x"); /* for addr2line: the file and the offset in it */
+    (void)weir_scope_cancel(s, -ECANCELED);
+    (void)weir_scope_close(&s);
+    return 0;
+}
+
+static int dump_lock(void *arg)
+{
+    int r = weir_mutex_lock(arg, WEIR_NEVER);
+    return r < 0 ? r : weir_mutex_unlock(arg);
+}
+
+static int dump_send(void *arg)
+{
+    int v = 1;
+    return weir_send((weir_chan *)arg, &v, WEIR_NEVER);
+}
+
+SIM_TEST(a_dump_tells_who_holds_what_is_waited_for)
+{
+    weir_chan *ch = weir_chan_with(WEIR_TYPE(int), &(struct weir_chan_opts){.name = "orders"});
+    weir_scope *s = weir_scope_open(NULL);
+    struct weir_mutex m;
+    int v;
+    weir_mutex_init(&m);
+    weir_name("holder");
+    EQ(weir_mutex_lock(&m, WEIR_NEVER), 0);
+    GO(s, dump_lock, &m);
+    GO(s, dump_send, ch);
+    world_settle();
+    dump_take();
+    dump_has("parked in mutex_lock");
+    dump_has(" holder, started at");
+    dump_has(", held by");
+    dump_has("(channel orders)");
+    EQ(weir_mutex_unlock(&m), 0);
+    EQ(weir_recv(ch, &v, WEIR_NEVER), 1);
+    EQ(weir_scope_close(&s), 0);
+    weir_chan_free(&ch);
+    return 0;
+}
+
 static int dump_deep(void *arg)
 {
     int depth = *(int *)arg;

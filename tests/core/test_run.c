@@ -5,7 +5,10 @@
 #include <stdlib.h>
 
 #include "core/core.h"
+#include <weir/loop.h>
+
 #include "core/world.h"
+#include "sys/shadow.h"
 
 static int run_seven(void *arg)
 {
@@ -275,7 +278,54 @@ TEST(a_seed_replays_its_run_and_another_is_another_order)
 
 TEST(the_record_of_a_fiber_has_not_grown)
 {
-    LE(sizeof(struct weir__fiber), 272u);
+    LE(sizeof(struct weir__fiber), 280u);
     LE(sizeof(struct weir__node), 80u);
     LE(sizeof(struct weir__waiter), 48u);
+}
+
+/* --- shadow stacks ------------------------------------------------------ */
+
+static int run_shadow_on(unsigned long *out_bits)
+{
+    *out_bits = 3; /* SHSTK and WRSS */
+    return 0;
+}
+
+static int run_shadow_off(unsigned long *out_bits)
+{
+    *out_bits = 2;
+    return 0;
+}
+
+static int run_shadow_unknown(unsigned long *out_bits)
+{
+    *out_bits = 1;
+    return -1;
+}
+
+static void run_shadow_log(void *ctx, int level, const char *text)
+{
+    EQ(level, WEIR_LOG_ERROR);
+    OK(strstr(text, "shadow stacks") != NULL);
+    ++*(int *)ctx;
+}
+
+TEST(shadow_stacks_are_refused_by_a_clear_error_and_not_met)
+{
+    int told = 0;
+    struct weir_config c = {.alloc = test_alloc, .log = run_shadow_log, .log_ctx = &told};
+    weir_loop *l;
+
+    weir__shadow_ask = run_shadow_on;
+    EQ(weir_run(&c, fiber_nothing, NULL), -ENOTSUP);
+    EQ(told, 1);
+    EQ(weir_sim_run(1, &c, fiber_nothing, NULL), -ENOTSUP);
+    l = weir_loop_open(&c, fiber_nothing, NULL);
+    EQ(weir_loop_error(l), -ENOTSUP);
+    c = (struct weir_config){.loops = 2};
+    EQ(weir_run(&c, fiber_nothing, NULL), -ENOTSUP);
+    weir__shadow_ask = run_shadow_off;
+    EQ(weir_run(NULL, fiber_nothing, NULL), 0);
+    weir__shadow_ask = run_shadow_unknown;
+    EQ(weir_run(NULL, fiber_nothing, NULL), 0);
 }

@@ -50,7 +50,7 @@ TEST(a_fiber_that_holds_the_loop_is_named_once)
     struct dog_log log = {.lock = PTHREAD_MUTEX_INITIALIZER};
     EQ(dog_run(WEIR_MS(30), dog_hog, &log), 0);
     EQ(log.n, 1);
-    OK(strstr(log.text, "hog"));
+    OK(strstr(log.text, "hog, started at core_watchdog+0x"));
 }
 
 static int dog_idle(void *arg)

@@ -469,6 +469,42 @@ static void chan_free(void *p)
     weir_chan_free(&ch);
 }
 
+static void free_due(void *p)
+{
+    weir_due *d = p;
+
+    weir_due_free(&d);
+}
+
+/* Half of it is due, the rest a millisecond apart. */
+static int fill_due(weir_due *d)
+{
+    int r = 0;
+
+    for (int64_t i = 0; i < SIX && r == 0; i++) {
+        struct thing t;
+
+        thing_make(&t, i);
+        r = weir_due_add(d, &t, sizeof t, i < 3 ? 0 : weir_after(WEIR_MS(i)), NULL);
+        if (r < 0)
+            thing_drop(&t);
+    }
+    return r < 0 ? r : weir_due_close(d, 0);
+}
+
+static weir_stream *from_due(void)
+{
+    weir_due *d = weir_due_new(thing_type(), SIX);
+    weir_stream *s = weir_from_due(d);
+
+    if (fill_due(d) < 0 || weir_stream_own(s, d, free_due) < 0) {
+        weir_stream_close(&s);
+        weir_due_free(&d);
+        return weir__stream_poison(-ENOMEM);
+    }
+    return s;
+}
+
 static weir_stream *from_chan(weir_stream *(*make)(weir_chan *ch))
 {
     weir_chan *ch = weir_chan_new(thing_type(), SIX);
