@@ -39,6 +39,13 @@ void weir__outside_sem_close(struct weir_sem *s);
 void weir__outside_event_set(struct weir_event *e);
 void weir__outside_event_clear(struct weir_event *e);
 int weir__outside_event_wait(struct weir_event *e, weir_time deadline);
+/* What weir_offload_own promises: -ECANCELED means that arg has been given away. */
+static inline void weir__offload_own_drop(int result, void *arg, void (*drop)(void *))
+{
+    if (result == -ECANCELED && drop)
+        drop(arg);
+}
+
 int weir__outside_offload(int (*fn)(void *), void *arg, bool own, void (*drop)(void *));
 int weir__outside_scope_cancel(weir_scope *s, int why);
 
