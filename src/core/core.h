@@ -220,6 +220,17 @@ static inline void weir__state_set(struct weir__fiber *f, uint8_t state)
     __atomic_store_n(&f->state, state, __ATOMIC_RELAXED);
 }
 
+/*
+ * What belongs to one loop, that of its first use, keeps in a word which: 0
+ * none yet, else 1 + the index.  0, or -EXDEV on any other loop.
+ */
+int weir__home_many(uint32_t *home);
+
+static inline int weir__home(uint32_t *home)
+{
+    return WEIR__LIKELY(weir__solo_here) ? 0 : weir__home_many(home);
+}
+
 int weir__loop_run(const struct weir_config *config, bool sim, uint64_t seed, int (*fn)(void *),
                    void *arg);
 int weir__loop_configure(struct weir_config *c, const struct weir_config *given);
