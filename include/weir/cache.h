@@ -73,7 +73,8 @@ struct weir_cache_opts {
  * they are cancelled and joined, get_or_load gives -ECANCELED for what would
  * have to be loaded, and the rest goes on.  Never NULL: a poisoned handle
  * answers with its code (-EINVAL, -ENOMEM).  Never parks.  A cache belongs to
- * the thread that uses it first.
+ * the loop that uses it first, its handles too: on another loop calls give
+ * -EXDEV, ref NULL, stats zeros, and free and unref change nothing.
  */
 WEIR_API weir_cache *weir_cache_new(const struct weir_cache_opts *opts);
 

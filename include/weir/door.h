@@ -2,10 +2,13 @@
  * door.h -- how threads that are not fibers use what lives on a loop.
  *
  * A fiber opens a door and hands it to threads.  A thread that has entered may
- * call everything of chan.h and sync.h but the mutex, weir_select, weir_offload
- * and weir_scope_cancel, on objects of that loop: the call runs on the loop, as
- * a fiber of its own, while the thread waits; a try (deadline 0) is one trip.
- * What cancels the scope in which the door was opened cancels these calls.
+ * call everything of chan.h, sync.h, oneshot.h, watch.h, topic.h and token.h,
+ * weir_select, weir_offload and weir_scope_cancel, on objects of that loop (or
+ * of any of several): the call, with its callback, runs on the loop, as a fiber
+ * of its own, while the thread waits; a try (deadline 0) is one trip.  A mutex
+ * or a writer's lock is the thread's who took it.  What cancels the scope in
+ * which the door was opened cancels these calls; what frees a handle then
+ * leaves it to its owner.
  *
  *     thread = enter, any number of calls, leave
  *

@@ -1,6 +1,6 @@
 /*
- * oneshot.h -- one value, from one fiber to another: a promise is the end that
- * sends, a future the end that receives.
+ * oneshot.h -- one value, from one fiber to another, on any loop: a promise is
+ * the end that sends, a future the end that receives.
  *
  * Each end is freed by its own owner, in any order, and tells the other side: a
  * promise freed without a word is WEIR_EABANDONED there, never a clean end; a

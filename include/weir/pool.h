@@ -8,6 +8,9 @@
  * be destroyed is found by later calls: a pool keeps no program alive.  Only
  * `min` has a fiber, in the scope in which the pool was made, until so many
  * are there.
+ *
+ * A pool belongs to the loop that uses it first: on another loop every call is
+ * -EXDEV, and weir_pool_free changes nothing.
  */
 #ifndef WEIR_POOL_H
 #define WEIR_POOL_H

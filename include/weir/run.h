@@ -100,9 +100,10 @@ WEIR_API int weir_shield_init(struct weir_limit *l, weir_span span);
 WEIR_API int weir_offload(int (*fn)(void *), void *arg);
 
 /*
- * Takes `arg`: cancel returns -ECANCELED at once, and the pool calls
- * drop(arg) when fn has ended (or was withdrawn).  On success the caller owns
- * arg again.  If it could not be queued, the caller still owns arg.
+ * Takes `arg` if the result is -ECANCELED, whyever it is: drop(arg) has been
+ * called, or will be once fn has ended; a cancel never waits for fn.  With any
+ * other result, fn's or a failure, arg is the caller's as before.  drop runs on
+ * the loop, or on the calling thread of a door; NULL: nothing is dropped.
  */
 WEIR_API int weir_offload_own(int (*fn)(void *), void *arg, void (*drop)(void *));
 

@@ -8,6 +8,9 @@
  * leaves (cancelled, out of time) disturbs nobody else, and when the last one
  * has left, the load is cancelled.  Its result, value or error, goes to all
  * who wait, and is then forgotten; cache.h is for keeping.
+ *
+ * A set belongs to the loop that uses it first: on another loop run and forget
+ * are -EXDEV, stats are zeros, and free changes nothing.
  */
 #ifndef WEIR_SINGLEFLIGHT_H
 #define WEIR_SINGLEFLIGHT_H

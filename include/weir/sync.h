@@ -1,6 +1,7 @@
 /*
  * sync.h -- semaphore and its permits, mutex, reader-writer lock, event, latch,
- * once.  All are in the caller's memory, all zero where nothing else is said, first come, first served, and never allocate.
+ * once.  All are in the caller's memory, all zero where nothing else is said,
+ * first come, first served, and never allocate.  All work between loops.
  */
 #ifndef WEIR_SYNC_H
 #define WEIR_SYNC_H
@@ -103,7 +104,7 @@ struct weir_mutex {
 };
 
 WEIR_API void weir_mutex_init(struct weir_mutex *m);
-/* 0; -EDEADLK when this fiber holds it; -ETIMEDOUT; -ECANCELED; -EAGAIN; WEIR_ENOFIBER. */
+/* 0; -EDEADLK when this fiber (or thread) holds it; -ETIMEDOUT; -ECANCELED; -EAGAIN; WEIR_ENOFIBER. */
 WEIR_API WEIR_MUST_USE int weir_mutex_lock(struct weir_mutex *m, weir_time deadline);
 /* 0; -EPERM when this fiber does not hold it. */
 WEIR_API int weir_mutex_unlock(struct weir_mutex *m);
@@ -119,6 +120,7 @@ struct weir_rwlock {
     uint64_t readers;
     void *writer;
     void *waiters[2];
+    uint32_t lock, reserved;
 };
 
 WEIR_API void weir_rwlock_init(struct weir_rwlock *l);
@@ -159,6 +161,7 @@ WEIR_API int weir_event_wait(struct weir_event *e, weir_time deadline);
 struct weir_latch {
     uint64_t count;
     void *waiters[2];
+    uint32_t lock, reserved;
 };
 
 /* 0 is open from the start.  -EINVAL for NULL. */
@@ -178,7 +181,7 @@ WEIR_API int weir_latch_wait(struct weir_latch *l, weir_time deadline);
 /* Something done once, by whoever comes first. */
 struct weir_once {
     int done, running, result;
-    uint32_t reserved;
+    uint32_t lock;
     void *owner;
     void *waiters[2];
 };

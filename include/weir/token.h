@@ -3,7 +3,8 @@
  * scope, or that may be told to stop by somebody who does not own its scope.
  *
  * Tokens form a tree: a cancel, or a deadline that passes, reaches all below
- * with its reason.  The first reason stays.
+ * with its reason.  The first reason stays.  Relatives, and what runs under a
+ * token, may be on any loop.
  */
 #ifndef WEIR_TOKEN_H
 #define WEIR_TOKEN_H
@@ -16,7 +17,7 @@ WEIR_BEGIN
 /* In the caller's memory; must stay where it is until fini. */
 struct weir_token {
     int why;
-    uint32_t reserved;
+    uint32_t home;
     struct weir_token *parent;
     void *timer[3];
     void *link[2], *children[2], *waiters[2], *runs[2];
@@ -29,8 +30,12 @@ struct weir_token {
  */
 WEIR_API int weir_token_init(struct weir_token *t, struct weir_token *parent, weir_time deadline);
 
-/* Cancels nothing: its children go to its parent.  Who waits gets WEIR_ECLOSED. */
-WEIR_API void weir_token_fini(struct weir_token *t);
+/*
+ * Cancels nothing: its children go to its parent.  Who waits gets WEIR_ECLOSED.
+ * 0; -EXDEV, and no change, for one that had a deadline, on another loop than
+ * where it was initialised.  NULL is accepted.
+ */
+WEIR_API int weir_token_fini(struct weir_token *t);
 
 /* `why` is negative, else -EINVAL.  0, also when it has been cancelled before.  Never parks. */
 WEIR_API int weir_token_cancel(struct weir_token *t, int why);

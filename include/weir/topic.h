@@ -5,7 +5,8 @@
  * Capacity and overflow are each subscriber's own, so one that is slow and may
  * lose items does not hold up the others.  An item reaches all of them in one
  * step or, when the send fails, none.  Every item that a subscriber does not
- * get is counted for it.
+ * get is counted for it.  Works between loops: then the type's clone and drop
+ * run under its lock.
  */
 #ifndef WEIR_TOPIC_H
 #define WEIR_TOPIC_H

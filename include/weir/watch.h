@@ -4,6 +4,9 @@
  * A set never waits: who is slow sees the newest value and misses those between.
  * Each watcher has its own place: it is given a version newer than the one it
  * saw last, once.  The last value is seen before the end.
+ *
+ * Works between loops: then callbacks, and the type's clone and drop, run under
+ * its lock.
  */
 #ifndef WEIR_WATCH_H
 #define WEIR_WATCH_H
@@ -80,7 +83,8 @@ WEIR_API int weir_watcher_recv(struct weir_watcher *r, void *out_value, size_t s
 
 /*
  * The same for the first value, from the present one on, seen or not, for which
- * want() is nonzero.  It may not see each value: those between are missed.
+ * want() is nonzero; want() does not park, nor use this watch.  It may not see
+ * each value: those between are missed.
  */
 WEIR_API int weir_watcher_until(struct weir_watcher *r, int (*want)(void *ctx, const void *value),
                                 void *ctx, void *out_value, size_t size, weir_time deadline);

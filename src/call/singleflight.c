@@ -12,6 +12,7 @@
 
 struct weir_flights {
     int poison;
+    uint32_t home;
     struct weir_flights_opts opts;
     struct weir_flights_stats stats;
     struct weir__flights set;
@@ -117,6 +118,8 @@ void weir_flights_free(weir_flights **gp)
 {
     weir_flights *g = gp ? *gp : NULL;
 
+    if (g && weir__home(&g->home) < 0)
+        return;
     if (g && !g->poison) {
         weir__flights_fini(&g->set);
         weir__free(g, sizeof *g);
@@ -133,7 +136,7 @@ int weir_flights_error(const weir_flights *g)
 void weir_flights_stats(const weir_flights *g, struct weir_flights_stats *out)
 {
     *out = (struct weir_flights_stats){0};
-    if (weir_flights_error(g) < 0)
+    if (weir_flights_error(g) < 0 || weir__home((uint32_t *)&g->home) < 0)
         return;
     *out = g->stats;
     out->flying = g->set.flying;
@@ -142,10 +145,12 @@ void weir_flights_stats(const weir_flights *g, struct weir_flights_stats *out)
 
 /* --- calling -------------------------------------------------------------------------- */
 
-static int singleflight_key_check(const weir_flights *g, const void *key, size_t len)
+static int singleflight_key_check(weir_flights *g, const void *key, size_t len)
 {
     int r = weir_flights_error(g);
 
+    if (r == 0)
+        r = weir__home(&g->home);
     if (r == 0 && ((!key && len) || len > WEIR__KEY_MAX))
         r = -EINVAL;
     return r;

@@ -91,6 +91,7 @@ struct weir__waiter {
     size_t size;
     uint32_t index;
     int result;
+    uint32_t *lock; /* many loops, in a select: that of what it stands for */
 };
 
 /* Lives at the top of its own stack, so an idle fiber is one resident page. */
@@ -221,6 +222,17 @@ static inline void weir__state_set(struct weir__fiber *f, uint8_t state)
     __atomic_store_n(&f->state, state, __ATOMIC_RELAXED);
 }
 
+/*
+ * What belongs to one loop, that of its first use, keeps in a word which: 0
+ * none yet, else 1 + the index.  0, or -EXDEV on any other loop.
+ */
+int weir__home_many(uint32_t *home);
+
+static inline int weir__home(uint32_t *home)
+{
+    return WEIR__LIKELY(weir__solo_here) ? 0 : weir__home_many(home);
+}
+
 int weir__loop_run(const struct weir_config *config, bool sim, uint64_t seed, int (*fn)(void *),
                    void *arg);
 int weir__loop_configure(struct weir_config *c, const struct weir_config *given);
@@ -349,14 +361,11 @@ int weir__wait_parked_many(struct weir__fiber *me, const char *what, const void 
 void weir__guard_take(struct weir__loop *l, uint32_t *lock);
 void weir__guard_give(struct weir__loop *l, uint32_t *lock);
 
+struct weir__loop *weir__guard_many(uint32_t *lock);
+
 static inline struct weir__loop *weir__guard(uint32_t *lock)
 {
-    struct weir__loop *l = weir__loop_get();
-
-    if (WEIR__LIKELY(!l || !l->many))
-        return NULL;
-    weir__guard_take(l, lock);
-    return l;
+    return WEIR__LIKELY(weir__solo_here) ? NULL : weir__guard_many(lock);
 }
 
 static inline void weir__unguard(struct weir__loop *guard, uint32_t *lock)

@@ -368,6 +368,16 @@ void weir__guard_take(struct weir__loop *l, uint32_t *lock)
     l->holding++;
 }
 
+/* Off all loops there is nobody to guard against, or it is the caller's mistake. */
+struct weir__loop *weir__guard_many(uint32_t *lock)
+{
+    struct weir__loop *l = weir__loop_get();
+
+    if (l && l->many)
+        weir__guard_take(l, lock);
+    return l && l->many ? l : NULL;
+}
+
 void weir__guard_give(struct weir__loop *l, uint32_t *lock)
 {
     struct weir__fiber *f = l->woken;

@@ -121,6 +121,19 @@ int weir_loop_index(void)
     return l ? (int)l->index : WEIR_ENOFIBER;
 }
 
+int weir__home_many(uint32_t *home)
+{
+    const struct weir__loop *l = weir__loop_get();
+    uint32_t mine, had = 0;
+
+    if (!l || !l->many)
+        return 0;
+    mine = l->index + 1;
+    if (__atomic_compare_exchange_n(home, &had, mine, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+        return 0;
+    return had == mine ? 0 : -EXDEV;
+}
+
 /* --- threads ----------------------------------------------------------- */
 
 static int group_loop_up(struct weir__loop *l, struct weir__group *g, uint32_t index)

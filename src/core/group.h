@@ -18,6 +18,7 @@ struct weir__group {
     uint32_t count;
     struct weir__letter cut; /* to the loop that has to cancel `stuck` */
     struct weir__node *stuck;
+    uint32_t tokens;              /* the lock of all cancel tokens */
     struct weir__helper *helpers; /* of the loops but the first */
     struct weir__loop **loops;
 };

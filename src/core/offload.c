@@ -259,32 +259,25 @@ int weir_offload(int (*fn)(void *), void *arg)
     return offload_await(l->offload, &j) == OFFLOAD_ENDED ? j.result : -ECANCELED;
 }
 
+/* Only a job that no worker has any more is looked at. */
 static int offload_own_end(struct weir__job *j, enum offload_end end)
 {
-    int r = j->result;
+    int r;
 
     if (end == OFFLOAD_LEFT) /* come_back drops and frees it */
         return -ECANCELED;
-    if (end == OFFLOAD_WITHDRAWN) {
-        if (j->drop)
-            j->drop(j->arg);
-        r = -ECANCELED;
-    }
+    r = end == OFFLOAD_ENDED ? j->result : -ECANCELED;
+    weir__offload_own_drop(r, j->arg, j->drop);
     weir__free(j, sizeof *j);
     return r;
 }
 
-int weir_offload_own(int (*fn)(void *), void *arg, void (*drop)(void *))
+/* Has a job made and run; arg is dropped if that gives -ECANCELED. */
+static int offload_own_run(struct weir__loop *l, int (*fn)(void *), void *arg, void (*drop)(void *))
 {
-    struct weir__loop *l = weir__loop_get();
     struct weir__job *j;
-    int r;
+    int r = offload_open(l);
 
-    if (!fn)
-        return -EINVAL;
-    if (!weir__self())
-        return weir__outside() ? weir__outside_offload(fn, arg, true, drop) : WEIR_ENOFIBER;
-    r = offload_open(l);
     if (r < 0)
         return r;
     j = weir__alloc(sizeof *j);
@@ -295,10 +288,19 @@ int weir_offload_own(int (*fn)(void *), void *arg, void (*drop)(void *))
     j->drop = drop;
     r = offload_submit(l, j);
     if (r == 0)
-        r = offload_own_end(j, offload_await(l->offload, j));
-    else
-        weir__free(j, sizeof *j);
+        return offload_own_end(j, offload_await(l->offload, j));
+    weir__free(j, sizeof *j);
+    weir__offload_own_drop(r, arg, drop);
     return r;
+}
+
+int weir_offload_own(int (*fn)(void *), void *arg, void (*drop)(void *))
+{
+    if (!fn)
+        return -EINVAL;
+    if (!weir__self())
+        return weir__outside() ? weir__outside_offload(fn, arg, true, drop) : WEIR_ENOFIBER;
+    return offload_own_run(weir__loop_get(), fn, arg, drop);
 }
 
 size_t weir__offload_pending(const struct weir__loop *l)

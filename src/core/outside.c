@@ -311,8 +311,13 @@ static int outside_do_offload(void *arg)
 int weir__outside_offload(int (*fn)(void *), void *arg, bool own, void (*drop)(void *))
 {
     struct outside o = {.item = arg, .code = own, .fn = fn, .drop = drop};
+    int r = weir_door_call(outside_do_offload, &o);
 
-    return (int)outside_call(outside_do_offload, &o);
+    if (r == 0)
+        return (int)o.result;
+    if (own) /* it never got to the loop */
+        weir__offload_own_drop(r, arg, drop);
+    return r;
 }
 
 static int outside_do_scope_cancel(void *arg)

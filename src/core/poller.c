@@ -277,8 +277,25 @@ static void poller_case_leave(void *object, struct weir__waiter *w)
     poller_leave(weir__loop_get()->poller, (int)(intptr_t)object, w);
 }
 
-const struct weir__select_kind weir__select_fd = {poller_case, poller_look, NULL, poller_case_stand,
-                                                  poller_case_leave};
+/* A descriptor is waited on by its own loop: nothing happens to it while somebody stands up. */
+static bool poller_case_ready(const void *object)
+{
+    (void)object;
+    return false;
+}
+
+static uint32_t *poller_case_lock(void *object)
+{
+    (void)object;
+    return NULL;
+}
+
+const struct weir__select_kind weir__select_fd = {.check = poller_case,
+                                                  .look = poller_look,
+                                                  .ready = poller_case_ready,
+                                                  .lock = poller_case_lock,
+                                                  .stand = poller_case_stand,
+                                                  .leave = poller_case_leave};
 
 /* --- watches ----------------------------------------------------------- */
 

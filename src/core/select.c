@@ -57,13 +57,27 @@ static int select_check(const struct weir_select *cases, size_t n, weir_time dea
     return weir__deadline_check(deadline);
 }
 
+static __attribute__((noinline)) int select_look_many(const struct weir__select_kind *kind,
+                                                      struct weir_select *c)
+{
+    uint32_t *lock = kind->lock(c->object);
+    struct weir__loop *g = lock ? weir__guard(lock) : NULL;
+    int r = kind->look(c->object, c->item);
+
+    if (g)
+        weir__unguard(g, lock);
+    return r;
+}
+
 /* True if the case could go on, and did. */
 static bool select_try(struct weir_select *c)
 {
+    const struct weir__select_kind *kind = select_kinds[c->kind];
     weir_chan *ch = c->object;
 
-    if (select_kinds[c->kind]) {
-        c->result = select_kinds[c->kind]->look(c->object, c->item);
+    if (kind) {
+        c->result = WEIR__LIKELY(weir__solo_here) ? kind->look(c->object, c->item)
+                                                  : select_look_many(kind, c);
         return c->result != WEIR__CHAN_PARK;
     }
     if (c->kind == WEIR_SELECT_STOP) {
@@ -149,17 +163,14 @@ static int select_wait(struct weir_select *cases, size_t n, weir_time deadline,
 
 /* --- many loops -------------------------------------------------------- */
 
-/* Futures, descriptors and watches belong to one loop: nothing happens to them while we stand up. */
 static bool select_ready(const struct weir_select *c, const struct weir__fiber *me)
 {
     const weir_scope *s = c->object;
 
     if (c->kind == WEIR_SELECT_STOP)
         return s->poison || s->draining || s->node.why;
-    if (c->kind == WEIR_SELECT_EVENT)
-        return ((const struct weir_event *)c->object)->set;
     if (select_kinds[c->kind])
-        return false;
+        return select_kinds[c->kind]->ready(c->object);
     return ((const weir_chan *)c->object)->poison ||
            weir__chan_ready(c->object, c->kind == WEIR_SELECT_RECV, c->item, me);
 }
@@ -167,23 +178,23 @@ static bool select_ready(const struct weir_select *c, const struct weir__fiber *
 /* The lock of what a case waits for; NULL where there is none. */
 static uint32_t *select_lock(struct weir_select *c)
 {
-    if (c->kind == WEIR_SELECT_EVENT)
-        return &((struct weir_event *)c->object)->lock;
-    return c->kind == WEIR_SELECT_STOP || select_kinds[c->kind] ? NULL
-                                                                : &((weir_chan *)c->object)->lock;
+    if (select_kinds[c->kind])
+        return select_kinds[c->kind]->lock(c->object);
+    return c->kind == WEIR_SELECT_STOP ? NULL : &((weir_chan *)c->object)->lock;
 }
 
-static struct weir__loop *select_guard(struct weir_select *c)
+static void select_join_many(struct weir_select *c, struct weir__waiter *w, uint32_t *lock)
 {
-    uint32_t *lock = select_lock(c);
+    const struct weir__select_kind *kind = select_kinds[c->kind];
 
-    return lock ? weir__guard(lock) : NULL;
-}
-
-static void select_unguard(struct weir_select *c, struct weir__loop *g)
-{
-    if (g)
-        weir__unguard(g, select_lock(c));
+    if (c->kind != WEIR_SELECT_STOP && !kind) {
+        weir__chan_stand(c->object, select_list(c), w);
+        return;
+    }
+    select_join(c, w);
+    w->lock = lock;
+    if (kind && kind->block)
+        ((struct weir__block *)(void *)lock)->refs++;
 }
 
 /*
@@ -193,36 +204,53 @@ static void select_unguard(struct weir_select *c, struct weir__loop *g)
  */
 static int select_stand(struct weir_select *c, struct weir__fiber *me, struct weir__waiter *w)
 {
-    struct weir__loop *g = select_guard(c);
+    uint32_t *lock = select_lock(c);
+    struct weir__loop *g = lock ? weir__guard(lock) : NULL;
     int r = SELECT_STOOD;
 
     if (select_ready(c, me))
         r = weir__claim_take(me) ? 0 : SELECT_AGAIN;
-    else if (c->kind == WEIR_SELECT_STOP || select_kinds[c->kind])
-        select_join(c, w);
     else
-        weir__chan_stand(c->object, select_list(c), w);
-    select_unguard(c, g);
+        select_join_many(c, w, lock);
+    if (g)
+        weir__unguard(g, lock);
     return r;
 }
 
-static void select_drop(struct weir_select *c, struct weir__waiter *w)
+/* No longer at a case that is no channel.  `served`: it may be gone, unless it is a block. */
+static void select_drop(const struct weir_select *c, struct weir__waiter *w, bool served)
 {
-    struct weir__loop *g = select_guard(c);
+    const struct weir__select_kind *kind = select_kinds[c->kind];
+    bool block = kind && kind->block;
+    struct weir__loop *g;
 
-    select_part(c, w);
-    select_unguard(c, g);
+    if (kind && kind->leave) {
+        kind->leave(c->object, w);
+        return;
+    }
+    if ((served && !block) || !w->lock) {
+        weir__list_remove(&w->link);
+        return;
+    }
+    g = weir__guard(w->lock);
+    weir__list_remove(&w->link);
+    if (block) {
+        ((struct weir__block *)(void *)w->lock)->refs--;
+        weir__block_unguard(g, (struct weir__block *)(void *)w->lock);
+    } else {
+        weir__unguard(g, w->lock);
+    }
 }
 
 static void select_leave(struct weir_select *cases, size_t n, struct weir__fiber *me,
                          struct weir__waiter *w)
 {
     for (size_t i = 0; i < n; i++) {
-        if (me->hit == &w[i] && cases[i].kind != WEIR_SELECT_FD) /* the object may be gone */
-            weir__list_remove(&w[i].link);
-        else if (cases[i].kind == WEIR_SELECT_STOP || select_kinds[cases[i].kind])
-            select_drop(&cases[i], &w[i]);
-        else
+        bool served = me->hit == &w[i];
+
+        if (cases[i].kind == WEIR_SELECT_STOP || select_kinds[cases[i].kind])
+            select_drop(&cases[i], &w[i], served);
+        else if (!served) /* else the channel may be gone */
             weir__chan_leave(cases[i].object, &w[i]);
     }
 }

@@ -10,14 +10,21 @@
 /*
  * `check` judges a case's fields: 0 or the failure of the whole select.  `look`
  * never parks: the case's result, done, or WEIR__CHAN_PARK.  `queue` is where
- * to stand; who wakes a waiter there has moved the item into w->item, and gives
+ * to stand; who wakes a waiter there moves the item into w->item, and gives
  * the result.  So the object may be gone when the one who waited runs.  What has
  * no queue has `stand` and `leave` in its place; it is looked at again before it is told.
+ *
+ * With many loops `look`, `ready` and `queue` are called under `lock` (NULL: not
+ * needed); `ready` is whether `look` would do something.  `block`: the lock is
+ * the first word of a weir__block, which is held by who stands there.
  */
 struct weir__select_kind {
     int (*check)(const struct weir_select *c);
     int (*look)(void *object, void *item);
+    bool (*ready)(const void *object);
     void **(*queue)(void *object);
+    uint32_t *(*lock)(void *object);
+    bool block;
     void (*stand)(void *object, void *item, struct weir__waiter *w);
     void (*leave)(void *object, struct weir__waiter *w);
 };

@@ -8,58 +8,11 @@
 #include "core/door.h"
 #include "core/select.h"
 
-static inline __attribute__((always_inline)) int sync_stand(void *words[2], struct weir__waiter *w,
-                                                            weir_time deadline, const char *what)
-{
-    struct weir__fiber *me = weir__self();
-    int r;
-
-    if (!me)
-        return WEIR_ENOFIBER;
-    w->fiber = me;
-    weir__list_append(weir__list_of(words), &w->link);
-    r = weir__wait_solo(me, deadline, what, words);
-    weir__list_remove(&w->link);
-    return r;
-}
-
-/*
- * With many loops: gives the lock and parks.  True in *served: somebody has
- * taken the waiter off the list, and the object may be gone; else the lock is
- * held again.
- */
-static int sync_stand_many(void *words[2], struct weir__waiter *w, weir_time deadline,
-                           const char *what, struct weir__loop *g, uint32_t *lock, bool *served)
-{
-    struct weir__fiber *me = weir__self();
-    int r;
-
-    *served = false;
-    if (!me)
-        return WEIR_ENOFIBER;
-    w->fiber = me;
-    weir__claim_open(me);
-    weir__list_append(weir__list_of(words), &w->link);
-    weir__unguard(g, lock);
-    r = weir__wait_many(me, deadline, what, words);
-    *served = me->hit == w;
-    if (*served)
-        return r;
-    weir__guard_take(g, lock);
-    weir__list_remove(&w->link);
-    return r;
-}
-
 /* What does not park is charged too, or a loop of it would starve the others. */
 static inline void sync_charge(struct weir__loop *l)
 {
     if (l)
         weir__charge(l);
-}
-
-static bool sync_waited_for(void *words[2])
-{
-    return words[0] && !weir__list_empty(weir__list_of(words));
 }
 
 /* --- semaphore --------------------------------------------------------- */
@@ -129,7 +82,7 @@ static inline __attribute__((always_inline)) int sem_take_now(struct weir_sem *s
 {
     if (WEIR__UNLIKELY(s->closed))
         return WEIR_ECLOSED;
-    if (WEIR__UNLIKELY(s->permits < n || (sync_waited_for(s->waiters) && !s->overtake)))
+    if (WEIR__UNLIKELY(s->permits < n || (weir__waiters_any(s->waiters) && !s->overtake)))
         return -EAGAIN;
     s->permits -= n;
     return 0;
@@ -152,7 +105,7 @@ static __attribute__((noinline)) int sem_take_elsewhere(struct weir_sem *s, uint
     if (r == -EAGAIN && deadline != 0) {
         weir__waiter_init(&w, NULL, NULL);
         w.size = n;
-        r = g ? sync_stand_many(s->waiters, &w, deadline, "sem_take", g, &s->lock, &served)
+        r = g ? weir__waiters_stand_many(s->waiters, &w, deadline, "sem_take", g, &s->lock, &served)
               : WEIR_ENOFIBER;
         if (r < 0 && !served)
             sem_serve(s);
@@ -277,7 +230,7 @@ int weir_sem_resize(struct weir_sem *s, uint64_t limit)
     if (!s || limit == 0)
         return -EINVAL;
     if (weir__outside())
-        return -EXDEV;
+        return weir__out_call(weir__out_sync, WEIR__OUT_SEM_RESIZE, s, NULL, limit, 0);
     g = weir__guard(&s->lock);
     r = sem_resize_now(s, limit);
     weir__unguard(g, &s->lock);
@@ -305,16 +258,33 @@ int weir_sem_forget(struct weir_sem *s, uint64_t n)
     if (!s)
         return -EINVAL;
     if (weir__outside())
-        return -EXDEV;
+        return weir__out_call(weir__out_sync, WEIR__OUT_SEM_FORGET, s, NULL, n, 0);
     g = weir__guard(&s->lock);
     r = sem_forget_now(s, n);
     weir__unguard(g, &s->lock);
     return r;
 }
 
+static uint64_t sem_taken_elsewhere(struct weir_sem *s)
+{
+    struct weir__loop *g;
+    uint64_t n = 0;
+
+    if (weir__outside()) {
+        (void)weir__out_call(weir__out_sync, WEIR__OUT_SEM_TAKEN, s, &n, 0, 0);
+        return n;
+    }
+    g = weir__guard(&s->lock);
+    n = sem_out(s);
+    weir__unguard(g, &s->lock);
+    return n;
+}
+
 uint64_t weir_sem_taken(const struct weir_sem *s)
 {
-    return s ? sem_out(s) : 0;
+    if (!s)
+        return 0;
+    return WEIR__LIKELY(weir__solo_here) ? sem_out(s) : sem_taken_elsewhere((struct weir_sem *)s);
 }
 
 /* --- permits ------------------------------------------------------------ */
@@ -386,72 +356,82 @@ void weir_mutex_init(struct weir_mutex *m)
     *m = (struct weir_mutex){0};
 }
 
-static inline __attribute__((always_inline)) int mutex_lock_now(struct weir_mutex *m,
-                                                                struct weir__fiber *me)
+static inline __attribute__((always_inline)) int mutex_lock_now(struct weir_mutex *m, void *who)
 {
     if (WEIR__LIKELY(!m->owner)) {
-        m->owner = me;
+        m->owner = who;
         return 0;
     }
-    return m->owner == me ? -EDEADLK : -EAGAIN;
+    return m->owner == who ? -EDEADLK : -EAGAIN;
 }
 
-static __attribute__((noinline)) int mutex_lock_many(struct weir_mutex *m, weir_time deadline,
-                                                     struct weir__fiber *me)
+int weir__mutex_lock_as(struct weir_mutex *m, weir_time deadline, void *who)
 {
     struct weir__loop *g = weir__guard(&m->lock);
-    struct weir__waiter w;
-    bool served = false;
-    int r = mutex_lock_now(m, me);
+    int r = mutex_lock_now(m, who);
 
-    if (r == -EAGAIN && deadline != 0) {
-        weir__waiter_init(&w, me, NULL);
-        r = sync_stand_many(m->waiters, &w, deadline, "mutex_lock", g, &m->lock, &served);
-    }
-    if (!served)
-        weir__unguard(g, &m->lock);
+    if (r == -EAGAIN)
+        return weir__waiters_wait(m->waiters, who, deadline, "mutex_lock", g, &m->lock);
+    weir__unguard(g, &m->lock);
     return r;
+}
+
+static __attribute__((noinline)) int mutex_lock_elsewhere(struct weir_mutex *m, weir_time deadline)
+{
+    struct weir__fiber *me = weir__self();
+
+    if (weir__outside())
+        return weir__out_call(weir__out_sync, WEIR__OUT_LOCK, m, NULL, 0, deadline);
+    if (!me)
+        return WEIR_ENOFIBER;
+    weir__charge(me->loop);
+    return weir__mutex_lock_as(m, deadline, me);
 }
 
 int weir_mutex_lock(struct weir_mutex *m, weir_time deadline)
 {
-    struct weir__fiber *me = weir__self();
+    struct weir__loop *l = weir__solo_here;
+    struct weir__fiber *me;
     struct weir__waiter w;
     int r;
 
     if (!m || weir__deadline_check(deadline) < 0)
         return -EINVAL;
-    if (!me)
-        return WEIR_ENOFIBER;
-    weir__charge(me->loop);
-    if (WEIR__UNLIKELY(me->loop->many))
-        return mutex_lock_many(m, deadline, me);
+    if (WEIR__UNLIKELY(!l || (me = l->current) == &l->root))
+        return mutex_lock_elsewhere(m, deadline);
+    weir__charge(l);
     r = mutex_lock_now(m, me);
     if (WEIR__LIKELY(r != -EAGAIN || deadline == 0))
         return r;
-    weir__waiter_init(&w, me, NULL);
+    weir__waiter_init(&w, NULL, me);
     return weir__waiters_stand(m->waiters, &w, deadline, "mutex_lock");
 }
 
-static inline __attribute__((always_inline)) int mutex_unlock_now(struct weir_mutex *m,
-                                                                  struct weir__fiber *me)
+static inline __attribute__((always_inline)) int mutex_unlock_now(struct weir_mutex *m, void *who)
 {
     struct weir__waiter *w;
 
-    if (!me || m->owner != me)
+    if (!who || m->owner != who)
         return -EPERM;
-    w = weir__waiters_any(m->waiters) ? weir__wake_first(weir__list_of(m->waiters), 0) : NULL;
-    m->owner = w ? w->fiber : NULL;
+    w = weir__waiters_take(m->waiters, 0);
+    m->owner = w ? w->item : NULL;
     return 0;
 }
 
-static __attribute__((noinline)) int mutex_unlock_many(struct weir_mutex *m)
+int weir__mutex_unlock_as(struct weir_mutex *m, void *who)
 {
     struct weir__loop *g = weir__guard(&m->lock);
-    int r = mutex_unlock_now(m, weir__self());
+    int r = mutex_unlock_now(m, who);
 
     weir__unguard(g, &m->lock);
     return r;
+}
+
+static __attribute__((noinline)) int mutex_unlock_elsewhere(struct weir_mutex *m)
+{
+    if (weir__outside())
+        return weir__out_call(weir__out_sync, WEIR__OUT_UNLOCK, m, NULL, 0, 0);
+    return weir__mutex_unlock_as(m, weir__self());
 }
 
 int weir_mutex_unlock(struct weir_mutex *m)
@@ -460,7 +440,7 @@ int weir_mutex_unlock(struct weir_mutex *m)
 
     if (!m)
         return -EINVAL;
-    return WEIR__LIKELY(l) ? mutex_unlock_now(m, l->current) : mutex_unlock_many(m);
+    return WEIR__LIKELY(l) ? mutex_unlock_now(m, l->current) : mutex_unlock_elsewhere(m);
 }
 
 /* --- event ------------------------------------------------------------- */
@@ -500,10 +480,7 @@ void weir_event_clear(struct weir_event *e)
 
 int weir_event_wait(struct weir_event *e, weir_time deadline)
 {
-    struct weir__waiter w;
     struct weir__loop *g;
-    bool served = false;
-    int r;
 
     if (!e || weir__deadline_check(deadline) < 0)
         return -EINVAL;
@@ -511,15 +488,10 @@ int weir_event_wait(struct weir_event *e, weir_time deadline)
         return weir__outside_event_wait(e, deadline);
     sync_charge(weir__loop_get());
     g = weir__guard(&e->lock);
-    r = e->set ? 0 : -EAGAIN;
-    if (r < 0 && deadline != 0) {
-        weir__waiter_init(&w, NULL, NULL);
-        r = g ? sync_stand_many(e->waiters, &w, deadline, "event_wait", g, &e->lock, &served)
-              : sync_stand(e->waiters, &w, deadline, "event_wait");
-    }
-    if (!served)
-        weir__unguard(g, &e->lock);
-    return r;
+    if (!e->set)
+        return weir__waiters_wait(e->waiters, NULL, deadline, "event_wait", g, &e->lock);
+    weir__unguard(g, &e->lock);
+    return 0;
 }
 
 static int event_case(const struct weir_select *c)
@@ -534,9 +506,20 @@ static int event_look(void *object, void *item)
     return ((struct weir_event *)object)->set ? 0 : WEIR__CHAN_PARK;
 }
 
+static bool event_ready(const void *object)
+{
+    return ((const struct weir_event *)object)->set;
+}
+
 static void **event_queue(void *object)
 {
     return ((struct weir_event *)object)->waiters;
 }
 
-const struct weir__select_kind weir__select_event = {event_case, event_look, event_queue};
+static uint32_t *event_lock(void *object)
+{
+    return &((struct weir_event *)object)->lock;
+}
+
+const struct weir__select_kind weir__select_event = {event_case,  event_look, event_ready,
+                                                     event_queue, event_lock, false};

@@ -2,22 +2,24 @@
  * watch.c -- one value, its version, and a list of watchers.  Those in whose
  * queue somebody stands are on a list of their own, so a set costs what it
  * wakes.  A waiter is given its copy by the one who sets; but for `until`, who
- * brings no room and looks for itself.
+ * brings no room and looks for itself.  The block is its owner's and its
+ * watchers': so one that comes too late finds that it has been freed.
  */
 #include <weir/watch.h>
 
+#include "core/door.h"
 #include "core/item.h"
 #include "core/select.h"
 
 struct weir_watch {
+    struct weir__block block; /* first */
     int poison;
-    bool closed;
+    bool closed, freed;
     int why;
     uint64_t version;
     struct weir_type type;
     void *value;
     struct weir__list idle, waiting; /* watchers */
-    size_t bytes;
 };
 
 static weir_watch watch_poisons[] = {{.poison = -EINVAL}, {.poison = -ENOMEM}};
@@ -42,7 +44,8 @@ weir_watch *weir_watch_new(struct weir_type type, const void *initial)
     w = weir__alloc(bytes);
     if (!w)
         return &watch_poisons[1];
-    w->bytes = bytes;
+    w->block.bytes = bytes;
+    w->block.refs = 1;
     w->type = type;
     w->version = 1;
     w->value = weir__item_place(w + 1, &type);
@@ -60,17 +63,13 @@ static void watch_tell(weir_watch *w, struct weir_watcher *r, int why)
 {
     struct weir__waiter *at;
 
-    while ((at = weir__waiters_first(r->waiters))) {
-        int result = why;
+    while ((at = weir__waiters_take(r->waiters, why))) {
+        int copied = why == 1 && at->item ? weir__item_clone(&w->type, at->item, w->value) : 1;
 
-        if (why == 1 && at->item) {
-            result = weir__item_clone(&w->type, at->item, w->value);
-            if (result == 0) {
-                r->seen = w->version;
-                result = 1;
-            }
-        }
-        weir__waiters_wake(at, result);
+        if (copied == 0)
+            r->seen = w->version;
+        else if (copied < 0)
+            weir__waiter_tell(at, copied);
     }
 }
 
@@ -87,14 +86,12 @@ static void watch_tell_all(weir_watch *w, int why)
 
 static int watch_open(const weir_watch *w)
 {
-    if (!w || w->poison)
-        return w ? w->poison : -EINVAL;
     return !w->closed ? 0 : w->why < 0 ? w->why : WEIR_ECLOSED;
 }
 
-int weir_watch_set(weir_watch *w, const void *value, size_t size)
+static int watch_set_now(weir_watch *w, const void *value, size_t size)
 {
-    int r = value ? watch_open(w) : -EINVAL;
+    int r = watch_open(w);
 
     if (r == 0 && size != w->type.size)
         r = WEIR_ETYPE;
@@ -107,55 +104,84 @@ int weir_watch_set(weir_watch *w, const void *value, size_t size)
     return 0;
 }
 
+int weir_watch_set(weir_watch *w, const void *value, size_t size)
+{
+    struct weir__loop *g;
+    int r;
+
+    if (!w || !value || w->poison)
+        return w && value ? w->poison : -EINVAL;
+    if (weir__outside())
+        return weir__out_call(weir__out_watch, WEIR__OUT_SEND, w, value, size, 0);
+    g = weir__guard(&w->block.lock);
+    r = watch_set_now(w, value, size);
+    weir__unguard(g, &w->block.lock);
+    return r;
+}
+
 int weir_watch_edit(weir_watch *w, int (*fn)(void *ctx, void *value), void *ctx)
 {
-    int r = fn ? watch_open(w) : -EINVAL;
+    struct weir__loop *g;
+    int r;
 
+    if (!w || !fn || w->poison)
+        return w && fn ? w->poison : -EINVAL;
+    if (weir__outside())
+        return weir__out(&(struct weir__out){
+            .make = weir__out_watch, .op = WEIR__OUT_EDIT, .object = w, .edit = fn, .ctx = ctx});
+    g = weir__guard(&w->block.lock);
+    r = watch_open(w);
     if (r == 0)
         r = fn(ctx, w->value);
     if (r > 0) {
         w->version++;
         watch_tell_all(w, 1);
     }
+    weir__unguard(g, &w->block.lock);
     return r;
 }
 
 int weir_watch_close(weir_watch *w, int why)
 {
-    if (!w || why > 0)
-        return -EINVAL;
-    if (w->poison || w->closed)
-        return w->poison ? w->poison : WEIR_ECLOSED;
-    w->closed = true;
-    w->why = why;
-    watch_tell_all(w, why);
-    return 0;
-}
+    struct weir__loop *g;
+    int r;
 
-static void watch_orphan(struct weir__list *list)
-{
-    while (!weir__list_empty(list)) {
-        struct weir_watcher *r = watch_entry(list->next);
-
-        weir__list_remove(watch_link(r));
-        r->watch = NULL;
-        r->why = WEIR_ECLOSED;
+    if (!w || why > 0 || w->poison)
+        return w && why <= 0 ? w->poison : -EINVAL;
+    if (weir__outside())
+        return weir__out(&(struct weir__out){
+            .make = weir__out_watch, .op = WEIR__OUT_CLOSE, .object = w, .code = why});
+    g = weir__guard(&w->block.lock);
+    r = w->closed ? WEIR_ECLOSED : 0;
+    if (r == 0) {
+        w->closed = true;
+        w->why = why;
+        watch_tell_all(w, why);
     }
+    weir__unguard(g, &w->block.lock);
+    return r;
 }
 
 void weir_watch_free(weir_watch **wp)
 {
     weir_watch *w = wp ? *wp : NULL;
+    struct weir__loop *g;
 
     if (!w)
         return;
+    if (!w->poison && weir__outside()) {
+        (void)weir__out_call(weir__out_watch, WEIR__OUT_FREE, wp, NULL, 0, 0);
+        return;
+    }
     *wp = NULL;
     if (w->poison)
         return;
+    g = weir__guard(&w->block.lock);
+    w->freed = true;
     watch_tell_all(w, WEIR_ECLOSED);
-    watch_orphan(&w->idle);
     weir__item_drop(&w->type, w->value);
-    weir__free(w, w->bytes);
+    w->block.refs--;
+    weir__block_unguard(g, &w->block);
 }
 
 /* --- asking ----------------------------------------------------------------- */
@@ -169,16 +195,38 @@ static int watch_copy(const weir_watch *w, void *out)
 
 int weir_watch_get(const weir_watch *w, void *out_value, size_t size)
 {
+    weir_watch *mine = (weir_watch *)w;
+    struct weir__loop *g;
+    int r;
+
     if (!w || !out_value)
         return -EINVAL;
-    if (w->poison)
-        return w->poison;
-    return size == w->type.size ? watch_copy(w, out_value) : WEIR_ETYPE;
+    if (w->poison || size != w->type.size)
+        return w->poison ? w->poison : WEIR_ETYPE;
+    if (weir__outside())
+        return weir__out_call(weir__out_watch, WEIR__OUT_GET, mine, out_value, size, 0);
+    g = weir__guard(&mine->block.lock);
+    r = watch_copy(w, out_value);
+    weir__unguard(g, &mine->block.lock);
+    return r;
 }
 
 uint64_t weir_watch_version(const weir_watch *w)
 {
-    return w ? w->version : 0;
+    weir_watch *mine = (weir_watch *)w;
+    struct weir__loop *g;
+    uint64_t version = 0;
+
+    if (!w || w->poison)
+        return 0;
+    if (weir__outside()) {
+        (void)weir__out_call(weir__out_watch, WEIR__OUT_VERSION, mine, &version, 0, 0);
+        return version;
+    }
+    g = weir__guard(&mine->block.lock);
+    version = w->version;
+    weir__unguard(g, &mine->block.lock);
+    return version;
 }
 
 int weir_watch_error(const weir_watch *w)
@@ -188,6 +236,17 @@ int weir_watch_error(const weir_watch *w)
 
 /* --- watchers ---------------------------------------------------------------- */
 
+static void watcher_enlist(struct weir_watcher *r, weir_watch *w)
+{
+    struct weir__loop *g = weir__guard(&w->block.lock);
+
+    r->watch = w;
+    r->seen = w->version;
+    weir__list_append(&w->idle, watch_link(r));
+    w->block.refs++;
+    weir__unguard(g, &w->block.lock);
+}
+
 int weir_watcher_init(struct weir_watcher *r, weir_watch *w)
 {
     if (!r)
@@ -196,27 +255,50 @@ int weir_watcher_init(struct weir_watcher *r, weir_watch *w)
     weir__list_init(watch_link(r));
     if (!w || r->why < 0)
         return r->why;
-    r->watch = w;
-    r->seen = w->version;
-    weir__list_append(&w->idle, watch_link(r));
+    if (weir__outside())
+        return r->why = weir__out_call(weir__out_watch, WEIR__OUT_INIT, r, w, 0, 0);
+    watcher_enlist(r, w);
     return 0;
+}
+
+static void watcher_delist(struct weir_watcher *r, weir_watch *w)
+{
+    struct weir__loop *g = weir__guard(&w->block.lock);
+
+    weir__waiters_wake_all(r->waiters, WEIR_ECLOSED);
+    weir__list_remove(watch_link(r));
+    r->watch = NULL;
+    w->block.refs--;
+    weir__block_unguard(g, &w->block);
 }
 
 void weir_watcher_fini(struct weir_watcher *r)
 {
     if (!r)
         return;
-    weir__waiters_wake_all(r->waiters, WEIR_ECLOSED);
+    if (r->watch && weir__outside()) {
+        (void)weir__out_call(weir__out_watch, WEIR__OUT_FINI, r, NULL, 0, 0);
+        return;
+    }
     if (r->watch)
-        weir__list_remove(watch_link(r));
-    r->watch = NULL;
+        watcher_delist(r, r->watch);
     r->why = WEIR_ECLOSED;
 }
 
 void weir_watcher_rewind(struct weir_watcher *r)
 {
-    if (r && r->watch)
-        r->seen = r->watch->version - 1;
+    weir_watch *w = r ? r->watch : NULL;
+    struct weir__loop *g;
+
+    if (!w)
+        return;
+    if (weir__outside()) {
+        (void)weir__out_call(weir__out_watch, WEIR__OUT_REWIND, r, NULL, 0, 0);
+        return;
+    }
+    g = weir__guard(&w->block.lock);
+    r->seen = w->version - 1;
+    weir__unguard(g, &w->block.lock);
 }
 
 static int watcher_look(void *object, void *item)
@@ -227,12 +309,21 @@ static int watcher_look(void *object, void *item)
 
     if (!w)
         return r->why;
+    if (w->freed)
+        return WEIR_ECLOSED;
     if (r->seen == w->version)
         return w->closed ? w->why : WEIR__CHAN_PARK;
     got = watch_copy(w, item);
     if (got > 0)
         r->seen = w->version;
     return got;
+}
+
+static bool watcher_ready(const void *object)
+{
+    const struct weir_watcher *r = object;
+
+    return !r->watch || r->watch->freed || r->watch->closed || r->seen != r->watch->version;
 }
 
 static int watcher_case(const struct weir_select *c)
@@ -254,7 +345,15 @@ static void **watcher_queue(void *object)
     return r->waiters;
 }
 
-const struct weir__select_kind weir__select_watch = {watcher_case, watcher_look, watcher_queue};
+static uint32_t *watcher_lock(void *object)
+{
+    struct weir_watcher *r = object;
+
+    return r->watch ? &r->watch->block.lock : NULL;
+}
+
+const struct weir__select_kind weir__select_watch = {watcher_case,  watcher_look, watcher_ready,
+                                                     watcher_queue, watcher_lock, true};
 
 static int watcher_args(const struct weir_watcher *r, const void *out, size_t size,
                         weir_time deadline)
@@ -269,14 +368,39 @@ static int watcher_args(const struct weir_watcher *r, const void *out, size_t si
 int weir_watcher_recv(struct weir_watcher *r, void *out_value, size_t size, weir_time deadline)
 {
     int got = watcher_args(r, out_value, size, deadline);
+    struct weir__loop *g;
+    weir_watch *w;
 
     if (got < 0)
         return got;
+    if (weir__outside())
+        return weir__out_call(weir__out_watch, WEIR__OUT_RECV, r, out_value, size, deadline);
     weir__waiters_charge();
+    w = r->watch;
+    g = weir__guard(&w->block.lock);
     got = watcher_look(r, out_value);
-    if (got != WEIR__CHAN_PARK)
-        return got;
-    return weir__waiters_wait(watcher_queue(r), out_value, deadline, "watch");
+    if (got == WEIR__CHAN_PARK)
+        return weir__block_wait(&w->block, watcher_queue(r), out_value, deadline, "watch", g);
+    weir__unguard(g, &w->block.lock);
+    return got;
+}
+
+/* One look, in a section: WEIR__CHAN_PARK if it is not what is wanted and there may be others. */
+static int watcher_look_for(struct weir_watcher *r, int (*want)(void *ctx, const void *value),
+                            void *ctx, void *out_value)
+{
+    weir_watch *w = r->watch;
+    int got;
+
+    if (w->freed)
+        return WEIR_ECLOSED;
+    if (!want(ctx, w->value)) {
+        r->seen = w->version;
+        return w->closed ? w->why : WEIR__CHAN_PARK;
+    }
+    got = watch_copy(w, out_value);
+    r->seen = got > 0 ? w->version : r->seen;
+    return got;
 }
 
 int weir_watcher_until(struct weir_watcher *r, int (*want)(void *ctx, const void *value), void *ctx,
@@ -284,21 +408,32 @@ int weir_watcher_until(struct weir_watcher *r, int (*want)(void *ctx, const void
 {
     int got = want ? watcher_args(r, out_value, size, deadline) : -EINVAL;
 
+    if (got < 0)
+        return got;
+    if (weir__outside())
+        return weir__out(&(struct weir__out){.make = weir__out_watch,
+                                             .op = WEIR__OUT_UNTIL,
+                                             .object = r,
+                                             .ctx = ctx,
+                                             .want = want,
+                                             .item = out_value,
+                                             .size = size,
+                                             .deadline = deadline});
     weir__waiters_charge();
-    while (got >= 0) {
+    for (;;) {
         weir_watch *w = r->watch;
+        struct weir__loop *g;
 
         if (!w)
             return r->why;
-        if (want(ctx, w->value)) {
-            got = watch_copy(w, out_value);
-            r->seen = got > 0 ? w->version : r->seen;
+        g = weir__guard(&w->block.lock);
+        got = watcher_look_for(r, want, ctx, out_value);
+        if (got != WEIR__CHAN_PARK) {
+            weir__unguard(g, &w->block.lock);
             return got;
         }
-        r->seen = w->version;
-        if (w->closed)
-            return w->why;
-        got = weir__waiters_wait(watcher_queue(r), NULL, deadline, "watch");
+        got = weir__block_wait(&w->block, watcher_queue(r), NULL, deadline, "watch", g);
+        if (got < 0)
+            return got;
     }
-    return got;
 }

@@ -75,10 +75,17 @@ int weir_cache_error(const weir_cache *c)
     return c ? c->poison : -EINVAL;
 }
 
+static int cache_usable(const weir_cache *c)
+{
+    return !c || c->poison ? weir_cache_error(c) : weir__home((uint32_t *)&c->home);
+}
+
 int weir__cache_key_check(const weir_cache *c, const void *key, size_t len)
 {
-    if (!c || c->poison)
-        return weir_cache_error(c);
+    int r = cache_usable(c);
+
+    if (WEIR__UNLIKELY(r < 0))
+        return r;
     return (!key && len) || len > WEIR__KEY_MAX ? -EINVAL : 0;
 }
 
@@ -141,6 +148,8 @@ void weir_cache_free(weir_cache **cp)
 {
     weir_cache *c = cp ? *cp : NULL;
 
+    if (c && cache_usable(c) == -EXDEV)
+        return;
     if (c && !c->poison) {
         weir__flights_fini(&c->set);
         cache_remove_all(c, WEIR_CACHE_FREED);
@@ -176,7 +185,7 @@ int weir_cache_invalidate(weir_cache *c, const void *key, size_t len)
 
 int weir_cache_clear(weir_cache *c)
 {
-    int r = weir_cache_error(c);
+    int r = cache_usable(c);
 
     if (r < 0)
         return r;
@@ -335,14 +344,15 @@ weir_span weir_cached_stale(const weir_cached *h)
 
 weir_cached *weir_cached_ref(weir_cached *h)
 {
-    if (h)
-        h->refs++;
+    if (!h || cache_usable(h->cache) == -EXDEV)
+        return NULL;
+    h->refs++;
     return h;
 }
 
 void weir_cached_unref(weir_cached **h)
 {
-    if (h && *h) {
+    if (h && *h && cache_usable((*h)->cache) != -EXDEV) {
         weir__cached_put(*h);
         *h = NULL;
     }
@@ -351,7 +361,7 @@ void weir_cached_unref(weir_cached **h)
 void weir_cache_stats(const weir_cache *c, struct weir_cache_stats *out)
 {
     *out = (struct weir_cache_stats){0};
-    if (weir_cache_error(c) < 0)
+    if (cache_usable(c) < 0)
         return;
     *out = c->stats;
     out->entries = c->n;

@@ -52,6 +52,7 @@ struct weir__cache_queue {
 
 struct weir_cache {
     int poison;
+    uint32_t home;
     struct weir_cache_opts opts;
     struct weir__flights set;
 

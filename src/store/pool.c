@@ -34,6 +34,7 @@ struct pool_waiter {
 
 struct weir_pool {
     int poison;
+    uint32_t home;
     bool closed, freed, tending;
     struct weir_pool_opts opts;
     struct weir__pen pen;
@@ -45,6 +46,19 @@ struct weir_pool {
 };
 
 static struct weir_pool pool_poisons[] = {{.poison = -EINVAL}, {.poison = -ENOMEM}};
+
+int weir_pool_error(const weir_pool *p)
+{
+    return p ? p->poison : -EINVAL;
+}
+
+/* 0, the handle's code, or -EXDEV. */
+static int pool_usable(weir_pool *p)
+{
+    int r = weir_pool_error(p);
+
+    return r < 0 ? r : weir__home(&p->home);
+}
 
 /* --- the end of a pool -------------------------------------------------------- */
 
@@ -226,7 +240,7 @@ static void pool_serve(weir_pool *p)
     while (!p->closed && !weir__list_empty(&p->waiters)) {
         struct pool_waiter *w = WEIR__ENTRY(p->waiters.next, struct pool_waiter, w.link);
 
-        if (w->w.fiber->state != WEIR__PARKED) {
+        if (!weir__sleeps(w->w.fiber)) {
             weir__list_remove(&w->w.link); /* it has just given up */
             continue;
         }
@@ -345,7 +359,7 @@ static int pool_obtain(weir_pool *p, weir_time deadline, struct pool_entry **out
 int weir_pool_get(weir_pool *p, struct weir_lease *out, weir_time deadline)
 {
     struct pool_entry *e = NULL;
-    int r = weir_pool_error(p);
+    int r = pool_usable(p);
 
     if (!out || weir__deadline_check(deadline) < 0)
         return r < 0 ? r : -EINVAL;
@@ -379,23 +393,28 @@ int weir_pool_get(weir_pool *p, struct weir_lease *out, weir_time deadline)
 
 /* --- put ------------------------------------------------------------------------------- */
 
-/* The entry of a lease that is out, or NULL. */
-static struct pool_entry *pool_lent(struct weir_lease *lease)
+/* The entry of a lease that is out: 0 with *out set. */
+static int pool_lent(struct weir_lease *lease, struct pool_entry **out)
 {
     struct pool_entry *e = lease && lease->pool ? lease->reserved : NULL;
+    int r = e ? weir__home(&lease->pool->home) : -EINVAL;
 
-    if (!e || e->state != POOL_USED || e->id != lease->id || e->uses != lease->uses)
-        return NULL;
-    return e;
+    if (r < 0)
+        return r;
+    *out = e;
+    if (e->state != POOL_USED || e->id != lease->id || e->uses != lease->uses)
+        return -EINVAL;
+    return 0;
 }
 
 int weir_pool_put(struct weir_lease *lease, int broken)
 {
-    struct pool_entry *e = pool_lent(lease);
+    struct pool_entry *e;
+    int r = pool_lent(lease, &e);
     weir_pool *p;
 
-    if (!e)
-        return -EINVAL;
+    if (r < 0)
+        return r;
     p = lease->pool;
     *lease = (struct weir_lease){0};
     p->inside++;
@@ -408,11 +427,12 @@ int weir_pool_put(struct weir_lease *lease, int broken)
 
 int weir_pool_detach(struct weir_lease *lease, void **out)
 {
-    struct pool_entry *e = pool_lent(lease);
+    struct pool_entry *e;
+    int r = out ? pool_lent(lease, &e) : -EINVAL;
     weir_pool *p;
 
-    if (!e || !out)
-        return -EINVAL;
+    if (r < 0)
+        return r;
     p = lease->pool;
     *lease = (struct weir_lease){0};
     *out = e->object;
@@ -457,14 +477,9 @@ weir_pool *weir_pool_new(const struct weir_pool_opts *opts)
     return p;
 }
 
-int weir_pool_error(const weir_pool *p)
-{
-    return p ? p->poison : -EINVAL;
-}
-
 int weir_pool_resize(weir_pool *p, uint32_t max)
 {
-    int r = weir_pool_error(p);
+    int r = pool_usable(p);
 
     if (r < 0 || max == 0)
         return r < 0 ? r : -EINVAL;
@@ -481,7 +496,7 @@ int weir_pool_resize(weir_pool *p, uint32_t max)
 
 int weir_pool_reap(weir_pool *p)
 {
-    int r = weir_pool_error(p);
+    int r = pool_usable(p);
 
     if (r < 0)
         return r;
@@ -493,7 +508,7 @@ int weir_pool_reap(weir_pool *p)
 
 int weir_pool_close(weir_pool *p)
 {
-    int r = weir_pool_error(p);
+    int r = pool_usable(p);
 
     if (r < 0)
         return r;
@@ -510,7 +525,7 @@ int weir_pool_drain(weir_pool *p, weir_time deadline)
 {
     struct weir__fiber *me = weir__self();
     struct weir__waiter w;
-    int r = weir_pool_error(p);
+    int r = pool_usable(p);
 
     if (r == 0)
         r = weir__deadline_check(deadline);
@@ -534,7 +549,7 @@ void weir_pool_free(weir_pool **p)
 {
     weir_pool *mine = p ? *p : NULL;
 
-    if (!mine)
+    if (!mine || pool_usable(mine) == -EXDEV)
         return;
     *p = NULL;
     if (mine->poison)
@@ -548,7 +563,7 @@ void weir_pool_free(weir_pool **p)
 
 int weir_pool_stats(const weir_pool *p, struct weir_pool_stats *out)
 {
-    int r = weir_pool_error(p);
+    int r = pool_usable((weir_pool *)p);
 
     if (r < 0 || !out)
         return r < 0 ? r : -EINVAL;

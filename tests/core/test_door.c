@@ -321,6 +321,11 @@ REAL_TEST(a_scope_that_closes_cancels_the_calls_through_its_doors)
     return 0;
 }
 
+static void counts_up(void *arg)
+{
+    ++*(int *)arg;
+}
+
 static void *receives_until_closed(void *arg)
 {
     struct door_world *w = arg;
@@ -330,6 +335,8 @@ static void *receives_until_closed(void *arg)
     weir_event_set(&w->event);
     EQ(weir_recv(w->ch, &x, WEIR_NEVER), -ECANCELED);
     EQ(weir_recv(w->ch, &x, WEIR_NEVER), -ECANCELED);
+    EQ(weir_offload_own(doubled, &x, counts_up), -ECANCELED);
+    EQ(x, 1);      /* -ECANCELED: dropped, though it never got to the loop */
     w->result = 1; /* before it leaves, so before the close returns */
     EQ(weir_door_leave(), 0);
     return NULL;
