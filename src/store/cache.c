@@ -7,7 +7,7 @@
 #include "base/rand.h"
 #include "store/cache.h"
 
-enum { CACHE_ENTRIES = 10000, CACHE_USES_MAX = 3, CACHE_SWEEP_EVERY = 16 };
+enum { CACHE_ENTRIES = 10000, CACHE_SWEEP_EVERY = 16 };
 
 #define CACHE_ENTRIES_MAX ((uint64_t)1 << 31)
 #define CACHE_WEIGHT_MAX ((uint64_t)INT64_MAX) /* what is there and one more do not overflow */
@@ -46,8 +46,7 @@ static void cache_defaults(weir_cache *c)
         o->ttl = WEIR_NEVER;
     if (!o->retry)
         o->retry = WEIR_S(1);
-    c->small_n = o->max_entries < 200 ? 1 : o->max_entries / 100;
-    c->small_weight = o->max_weight / 100;
+    c->soonest = c->lap = WEIR_NEVER;
 }
 
 weir_cache *weir_cache_new(const struct weir_cache_opts *opts)
@@ -61,8 +60,6 @@ weir_cache *weir_cache_new(const struct weir_cache_opts *opts)
         return &cache_no_memory;
     c->opts = *opts;
     cache_defaults(c);
-    for (int i = 0; i < WEIR__CACHE_QUEUES; i++)
-        weir__list_init(&c->queue[i].list);
     weir__list_init(&c->dead);
     c->refs = 1;
     weir__flights_init(&c->set, &weir__cache_flight_ops);
@@ -96,7 +93,7 @@ static uint64_t cache_hash(const weir_cache *c, const void *key, size_t len)
 
 /* --- leaving --------------------------------------------------------------------------- */
 
-void weir__cache_remove(weir_cache *c, weir_cached *e, enum weir_cache_why why)
+static void cache_leave(weir_cache *c, weir_cached *e, enum weir_cache_why why)
 {
     uint64_t *count = why == WEIR_CACHE_EVICTED    ? &c->stats.evicted
                       : why == WEIR_CACHE_EXPIRED  ? &c->stats.expired
@@ -104,10 +101,21 @@ void weir__cache_remove(weir_cache *c, weir_cached *e, enum weir_cache_why why)
                                                    : &c->stats.invalidated;
 
     *count += why != WEIR_CACHE_FREED;
-    weir__cache_index_remove(c, e);
-    weir__cache_unqueue(c, e);
+    c->weight -= e->weight;
+    if (c->young == e)
+        c->young = NULL;
     e->why = (uint8_t)why;
     weir__list_append(&c->dead, &e->link);
+}
+
+void weir__cache_remove(weir_cache *c, size_t at, enum weir_cache_why why)
+{
+    weir_cached *e = c->slots[at].entry;
+
+    if (why == WEIR_CACHE_EVICTED || why == WEIR_CACHE_EXPIRED)
+        weir__cache_remember(c, at);
+    weir__cache_index_remove(c, at);
+    cache_leave(c, e, why);
 }
 
 /* One by one: a callback that removes more adds to the list, and this loop gets to it. */
@@ -132,14 +140,11 @@ void weir__cache_bury(weir_cache *c)
 
 static void cache_remove_all(weir_cache *c, enum weir_cache_why why)
 {
-    for (size_t at = 0; at < c->cap && c->n;) {
-        weir_cached *e = c->slots[at].entry; /* removing may move another one here */
-
-        if (e)
-            weir__cache_remove(c, e, why);
+    for (size_t at = 0; at < c->cap && c->n;)
+        if (c->slots[at].entry)
+            weir__cache_remove(c, at, why); /* may move another one here */
         else
             at++;
-    }
     if (c->n)
         cache_remove_all(c, why); /* one had moved from the end to the beginning */
 }
@@ -155,7 +160,7 @@ void weir_cache_free(weir_cache **cp)
         cache_remove_all(c, WEIR_CACHE_FREED);
         weir__cache_bury(c);
         weir__free(c->slots, c->cap * sizeof *c->slots);
-        weir__free(c->ghosts, c->ghost_cap * sizeof *c->ghosts);
+        weir__cache_lore_free(c);
         if (--c->refs == 0)
             weir__free(c, sizeof *c);
     }
@@ -178,7 +183,7 @@ int weir_cache_invalidate(weir_cache *c, const void *key, size_t len)
     if (f)
         weir__flight_disown(f);
     if (e)
-        weir__cache_remove(c, e, WEIR_CACHE_INVALIDATED);
+        weir__cache_remove(c, c->found, WEIR_CACHE_INVALIDATED);
     weir__cache_bury(c);
     return e || f;
 }
@@ -227,11 +232,27 @@ static uint64_t cache_weigh(const weir_cache *c, weir_cached *e)
     return c->opts.weigh(c->opts.ctx, e->key, e->key_len, weir__cached_place(e));
 }
 
-/* What follows a value inherits its place: a refresh costs it nothing. */
+/* What follows a value takes its place, and is as much used as that was. */
+static void cache_enter(weir_cache *c, weir_cached *e)
+{
+    weir_cached *old = weir__cache_find(c, e->hash, e->key, e->key_len);
+
+    if (old) {
+        c->slots[c->found].entry = e;
+        cache_leave(c, old, WEIR_CACHE_REPLACED);
+    } else {
+        c->clock++;
+        weir__cache_index_put(c, e, weir__cache_arrival(c, e->hash));
+    }
+    e->refs++;
+    c->weight += e->weight;
+    c->soonest = weir__min64(c->soonest, e->gone);
+    c->lap = weir__min64(c->lap, e->gone);
+}
+
 int weir__cache_keep(weir_cache *c, weir_cached *e, weir_span ttl, weir_time now)
 {
-    int queue = WEIR__CACHE_LOOSE, r;
-    weir_cached *old;
+    int r;
 
     e->weight = cache_weigh(c, e);
     if (e->weight > c->opts.max_weight)
@@ -240,16 +261,11 @@ int weir__cache_keep(weir_cache *c, weir_cached *e, weir_span ttl, weir_time now
     if (r < 0)
         return r;
     cache_date(c, e, ttl, now);
-    weir__cache_sweep(c, now);
-    old = weir__cache_find(c, e->hash, e->key, e->key_len);
-    if (old) {
-        queue = old->queue;
-        e->uses = old->uses;
-        weir__cache_remove(c, old, WEIR_CACHE_REPLACED);
-    }
-    e->refs++;
-    weir__cache_index_put(c, e);
-    weir__cache_admit(c, e, queue, now);
+    if (now >= c->soonest)
+        weir__cache_sweep(c, now);
+    cache_enter(c, e);
+    weir__cache_make_room(c, e, now);
+    c->young = e;
     return 0;
 }
 
@@ -288,26 +304,30 @@ weir_cached *weir__cache_look(weir_cache *c, uint64_t hash, const void *key, siz
 {
     weir_cached *e;
 
-    if (++c->lookups >= CACHE_SWEEP_EVERY)
+    if (WEIR__UNLIKELY(now >= c->soonest) && ++c->lookups >= CACHE_SWEEP_EVERY) {
         weir__cache_sweep(c, now);
+        weir__cache_bury(c);
+    }
     e = weir__cache_find(c, hash, key, len);
-    if (e && WEIR__UNLIKELY(now >= e->gone)) {
-        weir__cache_remove(c, e, WEIR_CACHE_EXPIRED);
+    if (e && WEIR__UNLIKELY(now >= e->expires && now >= e->gone)) {
+        weir__cache_remove(c, c->found, WEIR_CACHE_EXPIRED);
+        weir__cache_bury(c);
         e = NULL;
     }
-    if (WEIR__UNLIKELY(!weir__list_empty(&c->dead)))
-        weir__cache_bury(c);
     return e;
 }
 
 int weir__cache_serve(weir_cache *c, weir_cached *e, weir_time now, weir_cached **out)
 {
-    if (now < e->expires)
+    struct weir__cache_slot *at = &c->slots[c->found];
+
+    if (WEIR__LIKELY(now < e->expires))
         c->stats.hits++;
     else
         c->stats.stale++;
-    e->uses += e->uses < CACHE_USES_MAX;
-    if (e->error)
+    c->clock++;
+    at->heat = weir__cache_use(c, at->heat);
+    if (WEIR__UNLIKELY(e->error))
         return e->error;
     e->refs++;
     *out = e;
@@ -365,7 +385,7 @@ void weir_cache_stats(const weir_cache *c, struct weir_cache_stats *out)
         return;
     *out = c->stats;
     out->entries = c->n;
-    out->weight = c->queue[WEIR__CACHE_SMALL].weight + c->queue[WEIR__CACHE_MAIN].weight;
+    out->weight = c->weight;
     out->loading = c->set.flying;
     out->waiting = c->set.waiting;
 }

@@ -1,11 +1,15 @@
 /*
- * cache.h -- the inside of a cache: the entry, the index, the queues.
+ * cache.h -- the inside of a cache: the entry, the index, what is learned.
  *
- * An entry is in the index and in one of two queues, or in neither (LOOSE: it
- * is being loaded, or has left).  It has a reference for being in the index,
- * one of its flight, and one for each handle.  Who leaves is put on `dead` and
- * told of when the call is otherwise done (weir__cache_bury), so callbacks see
- * a cache that is whole.
+ * An entry is in the index, or loose: it is being loaded, or has left.  It has
+ * a reference for being in the index, one of its flight, and one for each
+ * handle.  Who leaves is put on `dead` and told of when the call is otherwise
+ * done (weir__cache_bury), so callbacks see a cache that is whole.
+ *
+ * A hit reads one slot and one entry and writes to both.  The slot has, beside
+ * the hash, the `heat` of the key, all that is known of how it is used: when it
+ * was last, in ticks of a 64th of the index's size of requests, and how often, as
+ * a sum that halves every 768 ticks.
  */
 #ifndef WEIR__CACHE_H
 #define WEIR__CACHE_H
@@ -15,11 +19,9 @@
 
 #include "call/flight.h"
 
-enum { WEIR__CACHE_LOOSE, WEIR__CACHE_SMALL, WEIR__CACHE_MAIN, WEIR__CACHE_QUEUES };
-
 /* What a hit touches comes last, beside the key and the value. */
 struct weir_cached {
-    struct weir__list link; /* of the queue, or of `dead` */
+    struct weir__list link; /* of `dead` */
     uint64_t hash, weight;
     weir_time gone; /* nothing is served from here on */
     size_t size;    /* of the block */
@@ -27,27 +29,91 @@ struct weir_cached {
     uint8_t failures;
     bool left; /* out of the index, and told of */
 
-    uint8_t queue, uses;
-    uint32_t refs;
-    uint32_t key_len, value_at; /* from the key */
-    int error;                  /* kept instead of a value */
     weir_cache *cache;
-    weir_time expires, refresh_at;
+    weir_time refresh_at, expires;
+    uint32_t refs;
+    int error;                  /* kept instead of a value */
+    uint32_t key_len, value_at; /* from the key */
     unsigned char key[];
 };
 
 struct weir__cache_slot {
-    uint64_t hash;
+    uint32_t hash, heat;
     weir_cached *entry;
 };
 
-struct weir__cache_ghost {
-    uint32_t tag, seq;
+/* --- heat ------------------------------------------------------------------------- */
+
+enum {
+    WEIR__HEAT_TICKS = 64, /* in as many requests as the index has slots */
+    WEIR__HEAT_CLASSES = 12,
+    WEIR__HEAT_AGES = 44,
+    WEIR__HEAT_BITS = 20, /* of the tick; the rest is how often, in 64ths */
+    WEIR__HEAT_ONE = 64,
+    WEIR__HEAT_MOST = 4095,
+    WEIR__HEAT_HALF = 768
 };
 
-struct weir__cache_queue {
-    struct weir__list list; /* the oldest first */
-    uint64_t n, weight;
+static inline uint32_t weir__heat_age(uint32_t heat, uint64_t tick)
+{
+    return ((uint32_t)tick - heat) & ((1u << WEIR__HEAT_BITS) - 1);
+}
+
+static inline uint32_t weir__heat_make(uint32_t uses, uint64_t tick)
+{
+    return uses << WEIR__HEAT_BITS | ((uint32_t)tick & ((1u << WEIR__HEAT_BITS) - 1));
+}
+
+/* Two classes to each doubling of the uses. */
+static inline uint32_t weir__heat_class(uint32_t heat)
+{
+    uint32_t uses = heat >> WEIR__HEAT_BITS,
+             top = 31 - (uint32_t)__builtin_clz(uses | WEIR__HEAT_ONE);
+
+    return 2 * (top - 6) + (uses >> (top - 1) & 1);
+}
+
+/* Each of the first four ages, then four to each doubling. */
+static inline uint32_t weir__heat_bucket(uint32_t age)
+{
+    uint32_t top, bucket;
+
+    if (age < 4)
+        return age;
+    top = 31 - (uint32_t)__builtin_clz(age);
+    bucket = 4 * (top - 1) + (age >> (top - 2) & 3);
+    return bucket < WEIR__HEAT_AGES ? bucket : WEIR__HEAT_AGES - 1;
+}
+
+/* One use more, now; the halving in straight lines. */
+static inline uint32_t weir__heat_used(uint32_t heat, uint32_t age, uint64_t tick)
+{
+    uint32_t halvings = age / WEIR__HEAT_HALF, rest = age % WEIR__HEAT_HALF;
+    uint32_t uses = halvings < 12 ? heat >> WEIR__HEAT_BITS >> halvings : 0;
+
+    uses += WEIR__HEAT_ONE - uses * rest / (2 * WEIR__HEAT_HALF);
+    return weir__heat_make(uses < WEIR__HEAT_MOST ? uses : WEIR__HEAT_MOST, tick);
+}
+
+/*
+ * What the cache's own traffic teaches, by class and age: how often a key of
+ * that heat was asked for, there or gone, and how much there was of such keys.
+ */
+struct weir__cache_lore {
+    uint32_t asked[WEIR__HEAT_CLASSES][WEIR__HEAT_AGES]; /* since `learned` */
+    float hits[WEIR__HEAT_CLASSES][WEIR__HEAT_AGES];
+    float alive[WEIR__HEAT_CLASSES][WEIR__HEAT_AGES];
+    float worth[WEIR__HEAT_CLASSES][WEIR__HEAT_AGES]; /* hits to come for the time kept */
+    uint64_t learned, evicted;                        /* when, in requests */
+    size_t ghost_sets;                                /* a power of two */
+    struct weir__cache_ghost *ghosts;
+};
+
+enum { WEIR__GHOST_WAYS = 8 };
+
+/* A key that has left; heat is 0 where there is none. */
+struct weir__cache_ghost {
+    uint32_t tag, heat;
 };
 
 struct weir_cache {
@@ -58,14 +124,18 @@ struct weir_cache {
 
     struct weir__cache_slot *slots; /* open addressing; cap is 0 or a power of two */
     size_t cap, n;
-    size_t cursor;    /* of the sweep */
-    uint32_t lookups; /* since it moved */
+    size_t found;  /* the slot of what was found last */
+    size_t cursor; /* of the sweep */
+    /* No entry is gone before `soonest`; nor was one of those passed in this lap before `lap`. */
+    weir_time soonest, lap;
+    uint32_t lookups; /* since the cursor moved */
 
-    struct weir__cache_queue queue[WEIR__CACHE_QUEUES];
-    uint64_t small_n, small_weight; /* the share of the small queue */
-    struct weir__cache_ghost *ghosts;
-    size_t ghost_cap;
-    uint32_t ghost_seq;
+    uint64_t clock; /* hits, and entries that came */
+    uint32_t shift; /* from the clock to ticks */
+    uint64_t weight;
+    struct weir__cache_lore *lore; /* from the first eviction on */
+    uint64_t hand;                 /* which slots are looked at next for who has to go */
+    weir_cached *young;            /* the entry that came last, or NULL */
     struct weir_rng rng;
 
     struct weir__list dead;
@@ -76,7 +146,7 @@ struct weir_cache {
 
 /* --- entries and the index (cache_index.c) ----------------------------------- */
 
-/* An entry that is LOOSE, with one reference; NULL without memory. */
+/* An entry that is loose, with one reference; NULL without memory. */
 weir_cached *weir__cached_new(weir_cache *c, uint64_t hash, const void *key, size_t len);
 void weir__cached_put(weir_cached *e); /* gives one reference back */
 
@@ -85,31 +155,54 @@ static inline void *weir__cached_place(weir_cached *e)
     return e->key + e->value_at;
 }
 
-weir_cached *weir__cache_find(const weir_cache *c, uint64_t hash, const void *key, size_t len);
+/* Its slot is c->found. */
+weir_cached *weir__cache_find(weir_cache *c, uint64_t hash, const void *key, size_t len);
+size_t weir__cache_index_at(const weir_cache *c, const weir_cached *e);
 /* Room in the index for one more.  0 or -ENOMEM. */
 int weir__cache_index_room(weir_cache *c);
-void weir__cache_index_put(weir_cache *c, weir_cached *e);
-void weir__cache_index_remove(weir_cache *c, weir_cached *e);
+void weir__cache_index_put(weir_cache *c, weir_cached *e, uint32_t heat);
+void weir__cache_index_remove(weir_cache *c, size_t at);
 
 /* Looks at a few entries more and removes those that are gone. */
 void weir__cache_sweep(weir_cache *c, weir_time now);
 
-/* --- what stays (cache_evict.c) ------------------------------------------------ */
+/* --- what stays (cache_evict.c, cache_lore.c) ---------------------------------------- */
 
-/*
- * Puts an entry of the index into a queue, that of its predecessor if there
- * was one (else LOOSE), and makes room.  The entry itself may have to leave.
- */
-void weir__cache_admit(weir_cache *c, weir_cached *e, int queue, weir_time now);
-void weir__cache_unqueue(weir_cache *c, weir_cached *e);
+/* The heat of a key that comes, or comes back. */
+uint32_t weir__cache_arrival(weir_cache *c, uint64_t hash);
+/* The entry at this slot leaves; if it comes back, that will be known. */
+void weir__cache_remember(weir_cache *c, size_t at);
+/* Removes others until the limits hold. */
+void weir__cache_make_room(weir_cache *c, weir_cached *e, weir_time now);
+
+/* Makes c->lore, if there is memory, and learns when it is time. */
+void weir__cache_learn(weir_cache *c);
+void weir__cache_lore_free(weir_cache *c);
+struct weir__cache_ghost *weir__cache_ghosts(const weir_cache *c, uint64_t hash);
+
+static inline uint64_t weir__cache_tick(const weir_cache *c)
+{
+    return c->clock >> c->shift;
+}
+
+/* A request for a key of this heat, which it makes hotter. */
+static inline uint32_t weir__cache_use(weir_cache *c, uint32_t heat)
+{
+    uint64_t tick = weir__cache_tick(c);
+    uint32_t age = weir__heat_age(heat, tick);
+
+    if (c->lore)
+        c->lore->asked[weir__heat_class(heat)][weir__heat_bucket(age)]++;
+    return weir__heat_used(heat, age, tick);
+}
 
 /* --- putting and removing (cache.c) --------------------------------------------- */
 
-/* Takes it out of the index and its queue, onto `dead`. */
-void weir__cache_remove(weir_cache *c, weir_cached *e, enum weir_cache_why why);
+/* Takes what is at this slot out of the index, onto `dead`. */
+void weir__cache_remove(weir_cache *c, size_t at, enum weir_cache_why why);
 /* Tells of the dead, and lets go of them. */
 void weir__cache_bury(weir_cache *c);
-/* Keeps a LOOSE entry for the ttl (> 0), in place of one of its key.  0, or why it is not kept. */
+/* Keeps a loose entry for the ttl (> 0), in place of one of its key.  0, or why it is not kept. */
 int weir__cache_keep(weir_cache *c, weir_cached *e, weir_span ttl, weir_time now);
 /* The span less up to `jitter` percent of it, and at least 1. */
 weir_span weir__cache_jitter(weir_cache *c, weir_span span);
@@ -118,7 +211,7 @@ int weir__cache_key_check(const weir_cache *c, const void *key, size_t len);
 /* The entry of the key, if anything could still be served; tells of those it had to remove. */
 weir_cached *weir__cache_look(weir_cache *c, uint64_t hash, const void *key, size_t len,
                               weir_time now);
-/* Counts the use; 1 with a handle, or the error kept. */
+/* Counts the use of what was just found; 1 with a handle, or the error kept. */
 int weir__cache_serve(weir_cache *c, weir_cached *e, weir_time now, weir_cached **out);
 
 /* --- loading (cache_load.c) ------------------------------------------------------- */

@@ -1,226 +1,161 @@
 /*
- * cache_evict.c -- who stays when there is no room: S3-FIFO (Yang, Zhang, Qiu,
- * Yue, Rashmi, 2023), changed in two places.
+ * cache_evict.c -- who goes when there is no room: of some two dozen slots that are
+ * looked at in turn, and the entry that came last, the one that is worth least.
  *
- * New entries go to a SMALL queue, a hundredth of the cache; what was used
- * twice before it reaches the end goes on to MAIN, the rest leaves and is
- * remembered as a ghost, whose return goes to MAIN at once.  MAIN gives entries
- * that were used another round.  A use only counts, to three: no hit moves
- * anything.
- *
- * The changes: a newcomer finds no room in MAIN when the next four entries
- * there have all been used (so what is too large to fit, a loop say, does not
- * push itself out), and one in 64 of those that leave SMALL unused gets a try
- * at MAIN nevertheless, one in 8 while MAIN has room.  bench/cache_sim has
- * what each is worth.
+ * What an entry of some heat is worth has been learned from the traffic of
+ * this very cache (cache_lore.c), so there is nothing to tune: a loop that
+ * does not fit keeps its old entries, a crowd of new keys that come back soon
+ * pushes out the old, a scan passes through.  Keys that have left are
+ * remembered with their heat, four times as many as there is room for, or
+ * 2,048: when one comes back that is learned too, and it is as hot as it was.
  */
+#include "base/arith.h"
 #include "store/cache.h"
 
-enum {
-    EVICT_SHARE = 100,  /* SMALL is a hundredth */
-    EVICT_PATIENCE = 4, /* used entries that a newcomer may find in its way */
-    EVICT_ROUND = 64,   /* the same for one that has been used, which then gets its place */
-    EVICT_CHANCE = 64,  /* one in so many */
-    EVICT_CHANCE_ROOM = 8,
-    EVICT_USES = 2, /* that lead from SMALL to MAIN */
-    EVICT_WAYS = 4
-};
+/* Groups of slots, a cache line each, spread over the index by the golden ratio. */
+enum { EVICT_GROUPS = 8, EVICT_GROUP = 4 };
 
-/* --- ghosts ----------------------------------------------------------------------- */
+#define EVICT_STRIDE 0x9e3779b97f4a7c15u
 
-/* Four places in which the hash may be remembered, or NULL. */
-static struct weir__cache_ghost *evict_ghosts(weir_cache *c, uint64_t hash)
+/* --- those who left ------------------------------------------------------------------ */
+
+static float *evict_alive(weir_cache *c, uint32_t heat)
 {
-    size_t sets = c->ghost_cap / EVICT_WAYS;
+    uint32_t age = weir__heat_age(heat, weir__cache_tick(c));
 
-    return sets ? c->ghosts + (hash & (sets - 1)) * EVICT_WAYS : NULL;
+    return &c->lore->alive[weir__heat_class(heat)][weir__heat_bucket(age)];
 }
 
-/* As many places as the index has; without memory nothing is remembered. */
-static void evict_ghosts_resize(weir_cache *c)
+uint32_t weir__cache_arrival(weir_cache *c, uint64_t hash)
 {
-    if (c->ghost_cap == c->cap)
-        return;
-    weir__free(c->ghosts, c->ghost_cap * sizeof *c->ghosts);
-    c->ghosts = weir__alloc(c->cap * sizeof *c->ghosts);
-    c->ghost_cap = c->ghosts ? c->cap : 0;
-}
+    struct weir__cache_ghost *g = weir__cache_ghosts(c, hash);
 
-static void evict_remember(weir_cache *c, uint64_t hash)
-{
-    struct weir__cache_ghost *g, *oldest;
+    for (int i = 0; g && i < WEIR__GHOST_WAYS; i++)
+        if (g[i].heat && g[i].tag == (uint32_t)hash) {
+            uint32_t heat = weir__cache_use(c, g[i].heat);
 
-    evict_ghosts_resize(c);
-    oldest = g = evict_ghosts(c, hash);
-    if (!g)
-        return;
-    c->ghost_seq++;
-    for (int i = 1; i < EVICT_WAYS; i++)
-        if (c->ghost_seq - g[i].seq > c->ghost_seq - oldest->seq)
-            oldest = &g[i];
-    *oldest = (struct weir__cache_ghost){(uint32_t)(hash >> 32), c->ghost_seq};
-}
-
-/* True, and forgotten, if it left not longer ago than as many others as there are entries. */
-static bool evict_recall(weir_cache *c, uint64_t hash)
-{
-    struct weir__cache_ghost *g = evict_ghosts(c, hash);
-
-    for (int i = 0; g && i < EVICT_WAYS; i++)
-        if (g[i].seq && g[i].tag == (uint32_t)(hash >> 32)) {
-            bool lately = c->ghost_seq - g[i].seq < c->n;
-
-            g[i] = (struct weir__cache_ghost){0, 0};
-            return lately;
+            g[i].heat = 0;
+            return heat;
         }
-    return false;
+    return weir__heat_make(WEIR__HEAT_ONE, weir__cache_tick(c));
 }
 
-/* --- queues -------------------------------------------------------------------------- */
-
-static void evict_push(weir_cache *c, weir_cached *e, int queue)
+/* In the place of the one that left first. */
+void weir__cache_remember(weir_cache *c, size_t at)
 {
-    struct weir__cache_queue *q = &c->queue[queue];
+    struct weir__cache_ghost *g = weir__cache_ghosts(c, c->slots[at].entry->hash), *to = g;
+    uint64_t tick = weir__cache_tick(c);
 
-    e->queue = (uint8_t)queue;
-    weir__list_append(&q->list, &e->link);
-    q->n++;
-    q->weight += e->weight;
-}
-
-void weir__cache_unqueue(weir_cache *c, weir_cached *e)
-{
-    struct weir__cache_queue *q = &c->queue[e->queue];
-
-    weir__list_remove(&e->link);
-    q->n--;
-    q->weight -= e->weight;
-    e->queue = WEIR__CACHE_LOOSE;
-}
-
-static weir_cached *evict_oldest(weir_cache *c, int queue)
-{
-    return WEIR__ENTRY(c->queue[queue].list.next, weir_cached, link);
-}
-
-static void evict_remove(weir_cache *c, weir_cached *e, weir_time now)
-{
-    weir__cache_remove(c, e, now >= e->gone ? WEIR_CACHE_EXPIRED : WEIR_CACHE_EVICTED);
-}
-
-static bool evict_over(const weir_cache *c)
-{
-    const struct weir__cache_queue *s = &c->queue[WEIR__CACHE_SMALL];
-    const struct weir__cache_queue *m = &c->queue[WEIR__CACHE_MAIN];
-
-    return s->n + m->n > c->opts.max_entries || s->weight + m->weight > c->opts.max_weight;
-}
-
-static bool evict_small_over(const weir_cache *c)
-{
-    const struct weir__cache_queue *s = &c->queue[WEIR__CACHE_SMALL];
-
-    return s->n > c->small_n || s->weight > c->small_weight;
-}
-
-/* Whether MAIN could take so much more without giving anything. */
-static bool evict_main_has(const weir_cache *c, uint64_t weight)
-{
-    const struct weir__cache_queue *m = &c->queue[WEIR__CACHE_MAIN];
-    uint64_t most = c->opts.max_weight - c->small_weight;
-
-    return m->n + 1 <= c->opts.max_entries - c->small_n && m->weight <= most &&
-           weight <= most - m->weight;
-}
-
-/*
- * Makes MAIN have room: past so many used entries, which lose one use each and
- * go round, it gives up; or, if it insists, takes the next one's place.
- */
-static bool evict_room(weir_cache *c, uint64_t weight, int patience, bool insist, weir_time now)
-{
-    while (!evict_main_has(c, weight)) {
-        weir_cached *v = evict_oldest(c, WEIR__CACHE_MAIN);
-
-        if (c->queue[WEIR__CACHE_MAIN].n == 0)
-            return false;
-        if (!v->uses || now >= v->gone || (patience == 0 && insist)) {
-            evict_remove(c, v, now);
-        } else if (patience == 0) {
-            return false;
-        } else {
-            patience--;
-            v->uses--;
-            weir__list_remove(&v->link);
-            weir__list_append(&c->queue[WEIR__CACHE_MAIN].list, &v->link);
-        }
-    }
-    return true;
+    for (int i = 0; g && i < WEIR__GHOST_WAYS && to->heat; i++)
+        if (!g[i].heat || weir__heat_age(g[i].heat, tick) > weir__heat_age(to->heat, tick))
+            to = &g[i];
+    if (g)
+        *to = (struct weir__cache_ghost){c->slots[at].hash, c->slots[at].heat};
 }
 
 /* --- who goes --------------------------------------------------------------------------- */
 
-static bool evict_chance(weir_cache *c, uint64_t weight)
-{
-    uint64_t one_in = evict_main_has(c, weight) ? EVICT_CHANCE_ROOM : EVICT_CHANCE;
+struct evict_choice {
+    weir_cached *spared;
+    float worth;
+    uint32_t class, age;
+    size_t at;
+    bool any;
+};
 
-    return weir_rng_below(&c->rng, one_in) == 0;
+static bool evict_over(const weir_cache *c)
+{
+    return c->n > c->opts.max_entries || c->weight > c->opts.max_weight;
 }
 
-static bool evict_deserves(weir_cache *c, const weir_cached *v, weir_time now)
+/* Of two that are worth the same the one less used goes, and then the younger: the other has been here. */
+static bool evict_outlives(const struct evict_choice *x, float worth, uint32_t class, uint32_t age)
 {
-    if (now >= v->gone)
-        return false;
-    if (v->uses >= EVICT_USES)
-        return evict_room(c, v->weight, EVICT_ROUND, true, now);
-    return evict_chance(c, v->weight) && evict_room(c, v->weight, EVICT_PATIENCE, false, now);
+    if (worth != x->worth)
+        return worth > x->worth;
+    return class != x->class ? class > x->class : age >= x->age;
 }
 
-/* The oldest of SMALL moves on or leaves. */
-static void evict_from_small(weir_cache *c, weir_time now)
+/* Without memory to learn, who was used last stays. */
+static void evict_consider(const weir_cache *c, size_t at, struct evict_choice *x)
 {
-    weir_cached *v = evict_oldest(c, WEIR__CACHE_SMALL);
+    const struct weir__cache_slot *s = &c->slots[at];
+    uint32_t age = weir__heat_age(s->heat, weir__cache_tick(c)), class = weir__heat_class(s->heat);
+    float worth = -(float)age;
 
-    if (evict_deserves(c, v, now)) {
-        weir__cache_unqueue(c, v);
-        v->uses = 0;
-        evict_push(c, v, WEIR__CACHE_MAIN);
-    } else {
-        evict_remember(c, v->hash);
-        evict_remove(c, v, now);
+    if (s->entry == x->spared)
+        return;
+    if (c->lore)
+        worth = c->lore->worth[class][weir__heat_bucket(age)];
+    if (c->lore && c->opts.max_weight != INT64_MAX)
+        worth /= (float)(s->entry->weight + 1);
+    if (!x->any || !evict_outlives(x, worth, class, age))
+        *x = (struct evict_choice){x->spared, worth, class, age, at, true};
+}
+
+/* So many requests since the last time that this was asked. */
+static uint64_t evict_lapse(weir_cache *c)
+{
+    uint64_t lapse = c->clock - c->lore->evicted;
+
+    c->lore->evicted = c->clock;
+    return lapse < c->cap ? lapse : c->cap;
+}
+
+/* Who is seen stands for the others: of each heat there is so much, for the time since the last look. */
+static void evict_count(weir_cache *c, size_t from, uint64_t lapse)
+{
+    float each = (float)lapse * (float)c->cap / (EVICT_GROUPS * EVICT_GROUP);
+
+    for (size_t i = 0; i < EVICT_GROUP; i++)
+        if (c->slots[from + i].entry)
+            *evict_alive(c, c->slots[from + i].heat) += each;
+}
+
+static void evict_count_ghosts(weir_cache *c, uint64_t hash, uint64_t lapse)
+{
+    struct weir__cache_ghost *g = weir__cache_ghosts(c, hash);
+
+    for (int i = 0; g && i < WEIR__GHOST_WAYS; i++)
+        if (g[i].heat)
+            *evict_alive(c, g[i].heat) += (float)lapse * (float)c->lore->ghost_sets;
+}
+
+static size_t evict_group(weir_cache *c)
+{
+    c->hand += EVICT_STRIDE;
+    return (size_t)((c->hand >> 32) * (c->cap / EVICT_GROUP) >> 32) * EVICT_GROUP;
+}
+
+static size_t evict_choose(weir_cache *c, weir_cached *spared)
+{
+    uint64_t lapse = c->lore ? evict_lapse(c) : 0;
+    struct evict_choice x = {.spared = spared};
+
+    for (int i = 0; i < EVICT_GROUPS || !x.any; i++) {
+        size_t from = evict_group(c);
+
+        if (lapse && i < EVICT_GROUPS)
+            evict_count(c, from, lapse);
+        for (size_t at = from; at < from + EVICT_GROUP; at++)
+            if (c->slots[at].entry)
+                evict_consider(c, at, &x);
     }
+    if (c->young && c->young != spared)
+        evict_consider(c, weir__cache_index_at(c, c->young), &x);
+    if (lapse)
+        evict_count_ghosts(c, c->slots[x.at].entry->hash, lapse);
+    return x.at;
 }
 
-/* MAIN gives one, which has had its rounds. */
-static void evict_from_main(weir_cache *c, weir_time now)
+void weir__cache_make_room(weir_cache *c, weir_cached *e, weir_time now)
 {
-    weir_cached *v = evict_oldest(c, WEIR__CACHE_MAIN);
-
-    for (int i = 0; i < EVICT_ROUND && v->uses && now < v->gone; i++) {
-        v->uses--;
-        weir__list_remove(&v->link);
-        weir__list_append(&c->queue[WEIR__CACHE_MAIN].list, &v->link);
-        v = evict_oldest(c, WEIR__CACHE_MAIN);
-    }
-    evict_remove(c, v, now);
-}
-
-/* The newest stays if it can: one that is alone in SMALL is not what must go. */
-void weir__cache_admit(weir_cache *c, weir_cached *e, int queue, weir_time now)
-{
-    if (queue == WEIR__CACHE_LOOSE) {
-        bool back = evict_recall(c, e->hash);
-
-        back = back && evict_room(c, e->weight, EVICT_PATIENCE, false, now);
-        queue = back ? WEIR__CACHE_MAIN : WEIR__CACHE_SMALL;
-    }
-    evict_push(c, e, queue);
     while (evict_over(c)) {
-        uint64_t small = c->queue[WEIR__CACHE_SMALL].n, main = c->queue[WEIR__CACHE_MAIN].n;
+        size_t at;
 
-        if (main == 0 || (evict_small_over(c) && small > 1))
-            evict_from_small(c, now);
-        else
-            evict_from_main(c, now);
+        weir__cache_learn(c);
+        at = evict_choose(c, e);
+        weir__cache_remove(
+            c, at, now >= c->slots[at].entry->gone ? WEIR_CACHE_EXPIRED : WEIR_CACHE_EVICTED);
     }
 }

@@ -4,6 +4,7 @@
  */
 #include <string.h>
 
+#include "base/arith.h"
 #include "store/cache.h"
 
 enum { CACHE_FIRST = 16, CACHE_SWEEP = 8 };
@@ -26,7 +27,6 @@ weir_cached *weir__cached_new(weir_cache *c, uint64_t hash, const void *key, siz
     if (len)
         memcpy(e->key, key, len);
     e->value_at = (uint32_t)(len + (-((uintptr_t)e->key + len) & (align - 1)));
-    weir__list_init(&e->link);
     c->refs++;
     return e;
 }
@@ -52,33 +52,63 @@ static size_t cache_next(const weir_cache *c, size_t at)
     return (at + 1) & (c->cap - 1);
 }
 
-weir_cached *weir__cache_find(const weir_cache *c, uint64_t hash, const void *key, size_t len)
+static size_t cache_home(const weir_cache *c, size_t at)
 {
-    size_t at = hash & (c->cap - 1);
+    return c->slots[at].hash & (c->cap - 1);
+}
+
+weir_cached *weir__cache_find(weir_cache *c, uint64_t hash, const void *key, size_t len)
+{
+    uint32_t low = (uint32_t)hash;
+    size_t at = low & (c->cap - 1);
 
     if (!c->cap)
         return NULL;
     for (weir_cached *e; (e = c->slots[at].entry); at = cache_next(c, at))
-        if (c->slots[at].hash == hash && e->key_len == len &&
-            (!len || memcmp(e->key, key, len) == 0))
+        if (c->slots[at].hash == low && e->key_len == len &&
+            (!len || memcmp(e->key, key, len) == 0)) {
+            c->found = at;
             return e;
+        }
     return NULL;
 }
 
-void weir__cache_index_put(weir_cache *c, weir_cached *e)
+size_t weir__cache_index_at(const weir_cache *c, const weir_cached *e)
 {
-    size_t at = e->hash & (c->cap - 1);
+    size_t at = (uint32_t)e->hash & (c->cap - 1);
+
+    while (c->slots[at].entry != e)
+        at = cache_next(c, at);
+    return at;
+}
+
+void weir__cache_index_put(weir_cache *c, weir_cached *e, uint32_t heat)
+{
+    size_t at = (uint32_t)e->hash & (c->cap - 1);
 
     while (c->slots[at].entry)
         at = cache_next(c, at);
-    c->slots[at] = (struct weir__cache_slot){e->hash, e};
+    c->slots[at] = (struct weir__cache_slot){(uint32_t)e->hash, heat, e};
+    c->found = at;
     c->n++;
+}
+
+/* Ticks are as long as the index is large: ages are counted in the new ones. */
+static void cache_index_move(weir_cache *c, const struct weir__cache_slot *old, uint64_t tick,
+                             uint32_t shorter)
+{
+    uint32_t age = weir__heat_age(old->heat, tick) >> shorter;
+    uint64_t last = weir__cache_tick(c) - age;
+
+    weir__cache_index_put(c, old->entry, weir__heat_make(old->heat >> WEIR__HEAT_BITS, last));
 }
 
 int weir__cache_index_room(weir_cache *c)
 {
     struct weir__cache_slot *old = c->slots;
     size_t old_cap = c->cap, cap = old_cap ? old_cap * 2 : CACHE_FIRST;
+    uint64_t tick = weir__cache_tick(c);
+    uint32_t shorter = cap > WEIR__HEAT_TICKS;
 
     if (4 * (c->n + 1) <= 3 * old_cap)
         return 0;
@@ -88,43 +118,48 @@ int weir__cache_index_room(weir_cache *c)
         return c->n + 1 < old_cap ? 0 : -ENOMEM;
     }
     c->cap = cap;
-    c->n = 0;
+    c->shift += shorter;
+    c->n = c->cursor = 0;
+    c->lap = WEIR_NEVER;
     for (size_t i = 0; i < old_cap; i++)
         if (old[i].entry)
-            weir__cache_index_put(c, old[i].entry);
+            cache_index_move(c, &old[i], tick, shorter);
     weir__free(old, old_cap * sizeof *old);
     return 0;
 }
 
-/* What stands behind the hole and could not stand in it before moves up. */
-void weir__cache_index_remove(weir_cache *c, weir_cached *e)
+/* What stands behind the hole and could not stand in it before moves up; the sweep may miss it. */
+void weir__cache_index_remove(weir_cache *c, size_t hole)
 {
-    size_t hole = e->hash & (c->cap - 1), at;
-
-    while (c->slots[hole].entry != e)
-        hole = cache_next(c, hole);
     c->n--;
-    for (at = cache_next(c, hole); c->slots[at].entry; at = cache_next(c, at)) {
-        size_t home = c->slots[at].hash & (c->cap - 1);
-
-        if (((at - home) & (c->cap - 1)) >= ((at - hole) & (c->cap - 1))) {
+    for (size_t at = cache_next(c, hole); c->slots[at].entry; at = cache_next(c, at))
+        if (((at - cache_home(c, at)) & (c->cap - 1)) >= ((at - hole) & (c->cap - 1))) {
+            c->lap = weir__min64(c->lap, c->slots[at].entry->gone);
             c->slots[hole] = c->slots[at];
             hole = at;
         }
-    }
-    c->slots[hole] = (struct weir__cache_slot){0, NULL};
+    c->slots[hole] = (struct weir__cache_slot){0, 0, NULL};
 }
+
+/* --- the sweep ----------------------------------------------------------------------- */
 
 /* A removal may move another entry to where the cursor is: it is looked at again. */
 void weir__cache_sweep(weir_cache *c, weir_time now)
 {
     c->lookups = 0;
     for (int i = 0; i < CACHE_SWEEP && c->n; i++) {
-        weir_cached *e = c->slots[c->cursor & (c->cap - 1)].entry;
+        weir_cached *e = c->slots[c->cursor].entry;
 
-        if (e && now >= e->gone)
-            weir__cache_remove(c, e, WEIR_CACHE_EXPIRED);
-        else
-            c->cursor++;
+        if (e && now >= e->gone) {
+            weir__cache_remove(c, c->cursor, WEIR_CACHE_EXPIRED);
+            continue;
+        }
+        if (e)
+            c->lap = weir__min64(c->lap, e->gone);
+        c->cursor = cache_next(c, c->cursor);
+        if (c->cursor == 0) {
+            c->soonest = c->lap;
+            c->lap = WEIR_NEVER;
+        }
     }
 }
