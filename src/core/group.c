@@ -107,6 +107,15 @@ struct weir__loop *weir__group_pick(struct weir__loop *here, int index)
     return index >= 0 && (uint32_t)index < here->group->count ? here->group->loops[index] : NULL;
 }
 
+struct weir__loop *weir__group_beyond(struct weir__loop *here, int n)
+{
+    if (!here->many || n == 0)
+        return here;
+    if (n == WEIR_ANY_LOOP)
+        return group_idlest(here);
+    return here->group->loops[(here->index + (uint32_t)n) % here->group->count];
+}
+
 int weir_loops(void)
 {
     const struct weir__loop *l = weir__loop_get();

@@ -298,9 +298,11 @@ static int loop_start(struct weir__loop *l)
 
 int weir__loop_up(struct weir__loop *l, bool sim, uint64_t seed)
 {
+    static uint64_t numbers;
     int r;
 
     loop_init(l, sim, seed);
+    l->number = __atomic_add_fetch(&numbers, 1, __ATOMIC_RELAXED);
     l->alloc_before = weir__alloc_use(&l->config.alloc);
     weir__loop_here = l;
     weir__solo_here = l->many ? NULL : l;

@@ -274,6 +274,8 @@ int weir_par_set_limit(weir_stream *s, uint32_t limit)
     p = s->self;
     if (s->ops != &par_ops || s->closed || limit == 0 || limit > p->opts.window)
         return -EINVAL;
+    if (!weir__stream_here(s))
+        return -EXDEV;
     p->opts.limit = limit;
     if (p->started)
         weir__par_dispatch(p);
