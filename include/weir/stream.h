@@ -243,7 +243,21 @@ struct weir_par_opts {
      * became ready, so a heavy one waits for room and is not overtaken.
      */
     weir_weigher *weight;
-    uint32_t reserved[4];
+    /*
+     * Of several loops (weir_config.loops) so many may run jobs, the stream's own
+     * and those after it; 0 or 1: only its own; more than there are: all.  Each
+     * job goes to the one that runs the fewest, and stays there; one that is
+     * tried again may go to another.  fn and on_fail run there, all other
+     * callbacks where the stream is.
+     */
+    uint32_t loops;
+    /*
+     * 1: fn runs on the pool of threads (weir_offload) instead of on a fiber: it
+     * may block and compute, but must not call weir, and weir_job_seq is not
+     * known to it.  One that runs when it is cancelled is waited for.
+     */
+    uint32_t offload;
+    uint32_t reserved[2];
 };
 
 /*

@@ -4,6 +4,7 @@
 #ifndef WEIR__CORE_GROUP_H
 #define WEIR__CORE_GROUP_H
 
+#include <pthread.h>
 #include <weir/loop.h>
 
 #include "core/core.h"
@@ -20,6 +21,7 @@ struct weir__group {
     struct weir__letter cut; /* to the loop that has to cancel `stuck` */
     struct weir__node *stuck;
     struct weir__helper *helpers; /* of the loops but the first */
+    pthread_barrier_t quiet;      /* nobody posts any more: inboxes may go */
     struct weir__loop **loops;
 };
 

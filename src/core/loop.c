@@ -15,6 +15,7 @@
 #include "core/core.h"
 #include "core/door.h"
 #include "core/group.h"
+#include "core/inbox.h"
 #include "sys/clock.h"
 
 enum { LOOP_MOST = 256 };
@@ -126,7 +127,7 @@ static bool loop_may_wake(const struct weir__loop *l)
 static void loop_wait_real(struct weir__loop *l, weir_time until)
 {
     if (l->poller)
-        weir__poller_poll(l, until, true);
+        weir__inbox_sleep(l, until);
     else
         weir__clock_sleep(until - l->now);
     l->now = weir__clock_now();
@@ -151,6 +152,10 @@ static void loop_idle(struct weir__loop *l)
 {
     weir_time until = WEIR_NEVER;
 
+    if (l->many && weir__inbox_wait(l)) {
+        l->now = weir__clock_now();
+        return;
+    }
     if (!loop_may_wake(l)) {
         if (l->many)
             weir__group_sleep(l);
@@ -185,7 +190,9 @@ static void loop_look_round(struct weir__loop *l)
 {
     if (!l->sim)
         l->now = weir__clock_now();
-    if (l->poller)
+    if (l->many)
+        weir__inbox_look(l);
+    if (l->poller && (!l->many || weir__poller_pending(l)))
         weir__poller_poll(l, 0, false);
     l->turned = l->now;
     if (l->heap_len)

@@ -144,6 +144,7 @@ static int busy_here_foreign_there(void *arg)
     int64_t x;
 
     (void)arg;
+    EQ(weir_next(s, &x), 1);
     GO(sc, finds_it_busy, &w);
     if (weir_loops() > 1)
         EQ(weir_go_on(sc, 1, finds_it_busy, &far, NULL), 0);
