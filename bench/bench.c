@@ -157,7 +157,7 @@ static const struct bench_case *bench_find(const struct bench_case *const *table
 }
 
 int bench_main(int argc, char **argv, const struct bench_case *const *tables,
-               int (*enter)(int (*fn)(void *), void *arg))
+               int (*enter)(uint32_t loops, int (*fn)(void *), void *arg))
 {
     struct bench_job job = {.scale = 1};
     int i = 2, r;
@@ -183,7 +183,7 @@ int bench_main(int argc, char **argv, const struct bench_case *const *tables,
             fprintf(stderr, "%s: no workload %s; see `%s list`\n", argv[0], argv[i], argv[0]);
             return 2;
         }
-        r = enter(bench_run, &job);
+        r = enter(job.workload->loops, bench_run, &job);
         bench_check(r == 0, "the workload's runtime failed");
     }
     return 0;

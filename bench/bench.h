@@ -21,16 +21,18 @@ struct bench_case {
     int repeats;
     long items;              /* of one repeat, before --scale */
     long (*run)(long items); /* one repeat; how many items it did */
+    uint32_t loops;          /* threads it runs on; 0: one */
 };
 
 /*
  *     PROGRAM list | run [--scale F] [--reps N] NAME ...
  *
  * `tables` ends in NULL, each table in a case without a name.  `enter` calls
- * fn(arg) where workloads can run (weir_run, say) and returns its result.
+ * fn(arg) where a workload of so many loops can run (weir_run, say) and returns
+ * its result.
  */
 int bench_main(int argc, char **argv, const struct bench_case *const *tables,
-               int (*enter)(int (*fn)(void *), void *arg));
+               int (*enter)(uint32_t loops, int (*fn)(void *), void *arg));
 
 /* Ends the program with `what` if it does not hold: a workload that went wrong has no time. */
 void bench_check(bool holds, const char *what);

@@ -3,7 +3,7 @@
  *
  * _n: 256 at a time.  pingpong: a value there and back over two channels of
  * capacity 1, or 0.  oneshot: each request carries a new channel of capacity 1
- * for its answer.
+ * for its answer.  _2t: across two loops; of four producers two are with the receiver.
  */
 #include <weir.h>
 
@@ -75,8 +75,9 @@ static long chans_run(long n, size_t capacity, int producers, bool batch)
     int64_t sum;
     int r = 0;
 
-    for (int i = 0; i < producers && r == 0; i++)
-        r = weir_go_with(s, batch ? chans_send_batches : chans_send, &p, &feeds);
+    for (int i = 0; i < producers && r == 0; i++) /* the first of several loops receives */
+        r = weir_go_on(s, (i + 1) % weir_loops(), batch ? chans_send_batches : chans_send, &p,
+                       &feeds);
     sum = batch ? chans_receive_batches(p.ch) : chans_receive(p.ch);
     bench_check(r == 0 && weir_scope_close(&s) == 0, "sending failed");
     bench_check(sum == producers * bench_sum(p.n), "wrong sum");
@@ -144,7 +145,7 @@ static long chans_pingpong(long n, size_t capacity)
     struct chans_pair p = {weir_chan_new(WEIR_TYPE(int64_t), capacity),
                            weir_chan_new(WEIR_TYPE(int64_t), capacity)};
     weir_scope *s = weir_scope_open(NULL);
-    int r = weir_go(s, chans_answer, &p);
+    int r = weir_go_on(s, 1 % weir_loops(), chans_answer, &p, NULL);
 
     bench_check(r == 0, "spawning failed");
     for (int64_t i = 0; i < n; i++) {
@@ -238,5 +239,13 @@ const struct bench_case chans_cases[] = {
     {"oneshot_round_trip_1t", 7, 300000, chans_oneshot_round_trip},
     {"pingpong_round_trip_1t", 7, 300000, chans_pingpong_cap1},
     {"pingpong_cap0_round_trip_1t", 7, 300000, chans_pingpong_cap0},
+    {"chan_cap1_2t", 7, 1000000, chans_cap1, 2},
+    {"chan_cap32_2t", 7, 1000000, chans_cap32, 2},
+    {"chan_cap1024_2t", 7, 1000000, chans_cap1024, 2},
+    {"chan_cap1024_n_2t", 7, 1000000, chans_cap1024_n, 2},
+    {"chan4p_cap1_2t", 7, 1000000, chans_4p_cap1, 2},
+    {"chan4p_cap32_2t", 7, 1000000, chans_4p_cap32, 2},
+    {"chan4p_cap1024_2t", 7, 1000000, chans_4p_cap1024, 2},
+    {"pingpong_round_trip_2t", 7, 100000, chans_pingpong_cap1, 2},
     {0},
 };

@@ -5,9 +5,11 @@
 
 #include "workloads.h"
 
-static int main_enter(int (*fn)(void *), void *arg)
+static int main_enter(uint32_t loops, int (*fn)(void *), void *arg)
 {
-    return weir_run(NULL, fn, arg);
+    struct weir_config config = {.loops = loops};
+
+    return weir_run(&config, fn, arg);
 }
 
 int main(int argc, char **argv)

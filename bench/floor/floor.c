@@ -255,8 +255,9 @@ static long floor_sleep1ms(long n)
     return floor_unordered(n, FLOOR_JOBS, 1000000);
 }
 
-static int floor_enter(int (*fn)(void *), void *arg)
+static int floor_enter(uint32_t loops, int (*fn)(void *), void *arg)
 {
+    (void)loops;
     return fn(arg);
 }
 

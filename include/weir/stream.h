@@ -53,7 +53,11 @@ WEIR_API int weir_stream_own(weir_stream *s, void *ptr, void (*free_fn)(void *))
 
 /* --- pulling -------------------------------------------------------------- */
 
-/* Up to max items into `items`, which are then the caller's.  -EBUSY during another's pull. */
+/*
+ * Up to max items into `items`, which are then the caller's.  A stream belongs
+ * to the loop that first pulled it: elsewhere, and in another run, -EXDEV.
+ * -EBUSY during another's pull.  Neither is an end.
+ */
 WEIR_API ssize_t weir_pull(weir_stream *s, void *items, size_t max);
 
 /* One item: 1, 0, negative; WEIR_ETYPE for another size. */
@@ -186,7 +190,9 @@ struct weir_stage_opts {
     const char *name; /* static */
     size_t capacity;  /* items; 0: 64, or 1024 with a weigher */
     enum weir_overflow overflow;
-    uint32_t reserved[3];
+    int32_t
+        loop; /* 0: that of the puller; n: the n-th after it; WEIR_ANY_LOOP (loop.h): the idlest */
+    uint32_t reserved[2];
     uint64_t weight;     /* the most weight queued; needs `weigh`.  A heavier item goes in alone */
     weir_weigher *weigh; /* NULL: items are not weighed */
     void (*on_drop)(void *ctx, void *item); /* takes what overflows; NULL: it is dropped */
@@ -199,6 +205,12 @@ struct weir_stage_opts {
  * for a moment, or, with WEIR_BLOCK, until there is room.  WEIR_FAIL: the one
  * that finds no room fails the stream with WEIR_EFULL, after what is queued.
  * weir_shape_stats (shape.h) has its books.
+ *
+ * With weir_config.loops the fiber may be on another loop, counted round from
+ * the puller's, so the same pipeline runs on any number of them, also on one.
+ * What stands before the boundary is then pulled, and closed at its end, over
+ * there: it must not have been pulled here (-EXDEV), and its callbacks,
+ * `weigh` and `on_drop` run on that thread.
  */
 WEIR_API weir_stream *weir_stage(weir_stream *s, const struct weir_stage_opts *opts);
 
@@ -231,7 +243,21 @@ struct weir_par_opts {
      * became ready, so a heavy one waits for room and is not overtaken.
      */
     weir_weigher *weight;
-    uint32_t reserved[4];
+    /*
+     * Of several loops (weir_config.loops) so many may run jobs, the stream's own
+     * and those after it; 0 or 1: only its own; more than there are: all.  Each
+     * job goes to the one that runs the fewest, and stays there; one that is
+     * tried again may go to another.  fn and on_fail run there, all other
+     * callbacks where the stream is.
+     */
+    uint32_t loops;
+    /*
+     * 1: fn runs on the pool of threads (weir_offload) instead of on a fiber: it
+     * may block and compute, but must not call weir, and weir_job_seq is not
+     * known to it.  One that runs when it is cancelled is waited for.
+     */
+    uint32_t offload;
+    uint32_t reserved[2];
 };
 
 /*

@@ -166,6 +166,7 @@ struct weir__loop {
     weir_scope *top;
     struct weir__list doors; /* open to other threads */
 
+    uint64_t number;           /* from 1; no other loop of this process has or had it */
     struct weir__group *group; /* of many */
     uint32_t index;
     uint32_t holding; /* locks of objects; what is woken meanwhile waits for their end */
@@ -507,6 +508,7 @@ void weir__scope_join(weir_scope *s, struct weir__fiber *me, const char *what);
 void weir__scope_empty(weir_scope *s, struct weir__fiber *me, const char *what);
 /* Cancels and joins what was built in the scope and owns fibers. */
 void weir__scope_pens_close(weir_scope *s, struct weir__fiber *me);
+bool weir__scope_has_pens(const weir_scope *s);
 /* Leaves whatever the fiber left open; WEIR_ELEAK if a scope was, else `result`. */
 int weir__scope_unwind(struct weir__fiber *me, int result);
 
@@ -519,13 +521,21 @@ struct weir__pen {
     weir_scope *scope;   /* NULL until first used */
     weir_scope *builder; /* NULL when built off a fiber, or once it has closed */
     struct weir__list link;
-    bool dead;
+    bool dead; /* atomic: the builder may be on another loop */
 };
 
 int weir__pen_init(struct weir__pen *p);
 int weir__pen_go(struct weir__pen *p, int (*fn)(void *), void *arg, const char *name);
 int weir__pen_go_with(struct weir__pen *p, int (*fn)(void *), void *arg,
                       const struct weir_go_opts *opts);
+/* The same on the loop `to`, one of this run. */
+int weir__pen_go_on(struct weir__pen *p, struct weir__loop *to, int (*fn)(void *), void *arg,
+                    const struct weir_go_opts *opts);
+/* It belongs to the builder of the other one from now on. */
+void weir__pen_beside(struct weir__pen *p, const struct weir__pen *other);
+/* Around what looks into the list of pens of a scope; nothing with one loop. */
+struct weir__loop *weir__pens_guard(void);
+void weir__pens_unguard(struct weir__loop *guard);
 void weir__pen_cancel(struct weir__pen *p, int why);
 /* Cancels nothing; waits until all its fibers have ended and frees the scope.  Deaf to cancel. */
 void weir__pen_join(struct weir__pen *p);
@@ -544,7 +554,7 @@ struct weir__nest {
     void *outer;
 };
 
-void weir__nest_enter(struct weir__nest *n, const struct weir__pen *pen);
+void weir__nest_enter(struct weir__nest *n, struct weir__pen *pen);
 void weir__nest_leave(struct weir__nest *n);
 
 /* --- channel ends held by fibers --------------------------------------- */

@@ -50,16 +50,24 @@ static int far_main(void *arg)
     return r;
 }
 
-void weir__far_ended(struct weir__far *far, int result)
+static void far_over(struct weir__far *far)
 {
     weir_scope *s = far->scope;
 
     far->scope = NULL;
-    far->result = result;
     if (s)
         weir__scope_destroy(s);
     __atomic_sub_fetch(&far->to->load, 1, __ATOMIC_RELAXED);
     weir__group_post(far->home->loop, &far->back);
+}
+
+/* The fiber that was sent may have started others in its scope: the last one ends it. */
+void weir__far_ended(struct weir__far *far, const struct weir__fiber *f, int result)
+{
+    if (f->arg == far)
+        far->result = result;
+    if (--far->scope->running == 0)
+        far_over(far);
 }
 
 /* It did not come to life: whoever waits for its channels must not wait for ever. */
@@ -73,7 +81,8 @@ static void far_stillborn(struct weir__far *far)
         weir__chan_fed(far->opts.feeds, -ENOMEM);
     if (far->opts.drains)
         weir__chan_drained(far->opts.drains);
-    weir__far_ended(far, -ENOMEM);
+    far->result = -ENOMEM;
+    far_over(far);
 }
 
 static void far_starts(struct weir__letter *letter)
@@ -167,6 +176,45 @@ int weir__far_start(struct weir__loop *to, weir_scope *s, int (*fn)(void *), voi
     __atomic_add_fetch(&to->load, 1, __ATOMIC_RELAXED);
     weir__group_post(to, &far->start);
     return 0;
+}
+
+/* --- calls ---------------------------------------------------------------- */
+
+static struct weir__loop *far_numbered(uint64_t number)
+{
+    const struct weir__loop *here = weir__loop_get();
+
+    for (uint32_t i = 0; here && here->many && i < here->group->count; i++)
+        if (here->group->loops[i]->number == number)
+            return here->group->loops[i];
+    return NULL;
+}
+
+static int far_call_once(const struct weir__loop *to, int (*fn)(void *), void *arg)
+{
+    weir_scope *s = weir_scope_open(&(struct weir_scope_opts){.name = "far call"});
+    int r = weir_scope_error(s), end;
+
+    if (r == 0)
+        r = weir_go_on(s, (int)to->index, fn, arg, NULL);
+    end = weir_scope_close(&s);
+    return r < 0 ? r : end;
+}
+
+bool weir__far_call(uint64_t number, int (*fn)(void *), void *arg)
+{
+    const struct weir__loop *to = far_numbered(number);
+    struct weir_limit shield;
+
+    if (!to || !weir__self())
+        return false;
+    (void)weir_shield_init(&shield, INT64_MAX);
+    while (far_call_once(to, fn, arg) == -ENOMEM) {
+        (void)weir_yield();
+        (void)weir_sleep(weir_after(WEIR_MS(1)));
+    }
+    (void)weir_limit_fini(&shield, 0);
+    return true;
 }
 
 /* --- when all loops are still ------------------------------------------ */

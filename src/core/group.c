@@ -3,7 +3,6 @@
  */
 #include "core/group.h"
 
-#include <pthread.h>
 #include <semaphore.h>
 #include <signal.h>
 #include <stdio.h>
@@ -73,7 +72,7 @@ void weir__group_sleep(struct weir__loop *l)
         group_deadlock(l);
         return;
     }
-    weir__poller_poll(l, WEIR_NEVER, true);
+    weir__inbox_sleep(l, WEIR_NEVER);
     weir__group_stir(l);
 }
 
@@ -105,6 +104,15 @@ struct weir__loop *weir__group_pick(struct weir__loop *here, int index)
     if (index == WEIR_ANY_LOOP)
         return group_idlest(here);
     return index >= 0 && (uint32_t)index < here->group->count ? here->group->loops[index] : NULL;
+}
+
+struct weir__loop *weir__group_beyond(struct weir__loop *here, int n)
+{
+    if (!here->many || n == 0)
+        return here;
+    if (n == WEIR_ANY_LOOP)
+        return group_idlest(here);
+    return here->group->loops[(here->index + (uint32_t)n) % here->group->count];
 }
 
 int weir_loops(void)
@@ -171,6 +179,7 @@ static void *group_help(void *arg)
     }
     sem_post(&h->up);
     weir__loop_drive(&h->loop);
+    pthread_barrier_wait(&h->loop.group->quiet);
     weir__loop_down(&h->loop);
     return NULL;
 }
@@ -205,13 +214,19 @@ static int group_helper_start(struct weir__group *g, uint32_t index,
     return r;
 }
 
-/* Ends the loops 1 .. n. */
+/*
+ * Ends the loops 1 .. n.  Who posts a letter looks at the inbox once more after
+ * it may have been read, so none is freed before all are past their last.
+ */
 static void group_helpers_end(struct weir__group *g, uint32_t n)
 {
+    pthread_barrier_init(&g->quiet, NULL, n + 1);
     for (uint32_t i = 0; i < n; i++)
         weir__group_post(&g->helpers[i].loop, &g->helpers[i].stop);
+    pthread_barrier_wait(&g->quiet);
     for (uint32_t i = 0; i < n; i++)
         pthread_join(g->helpers[i].thread, NULL);
+    pthread_barrier_destroy(&g->quiet);
 }
 
 /* Until the first fiber has ended; with loop 0 up. */

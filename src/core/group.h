@@ -4,6 +4,7 @@
 #ifndef WEIR__CORE_GROUP_H
 #define WEIR__CORE_GROUP_H
 
+#include <pthread.h>
 #include <weir/loop.h>
 
 #include "core/core.h"
@@ -16,10 +17,12 @@
 struct weir__group {
     uint32_t stir; /* atomic */
     uint32_t count;
+    uint32_t pens;           /* the lock of all lists of pens */
     struct weir__letter cut; /* to the loop that has to cancel `stuck` */
     struct weir__node *stuck;
     uint32_t tokens;              /* the lock of all cancel tokens */
     struct weir__helper *helpers; /* of the loops but the first */
+    pthread_barrier_t quiet;      /* nobody posts any more: inboxes may go */
     struct weir__loop **loops;
 };
 
@@ -37,12 +40,19 @@ int weir__group_run(const struct weir_config *config, struct weir__main *m);
 
 /* The loop of an index or of WEIR_ANY_LOOP; NULL if there is none. */
 struct weir__loop *weir__group_pick(struct weir__loop *here, int index);
+/* The n-th after this one, counted round, or the one of WEIR_ANY_LOOP; this one if it is alone. */
+struct weir__loop *weir__group_beyond(struct weir__loop *here, int n);
 
 int weir__far_start(struct weir__loop *to, weir_scope *s, int (*fn)(void *), void *arg,
                     const struct weir_go_opts *opts, const void *site);
 void weir__fars_cancel(weir_scope *s);
-/* The fiber of a scope that stands for another has ended. */
-void weir__far_ended(struct weir__far *far, int result);
+/* A fiber of a scope that stands for another has ended. */
+void weir__far_ended(struct weir__far *far, const struct weir__fiber *f, int result);
+/*
+ * Runs fn(arg), which gives 0, on a fiber of the loop with this number, and waits for it, deaf to
+ * cancel; without memory it waits for some.  False if there is no such loop, or no fiber here.
+ */
+bool weir__far_call(uint64_t number, int (*fn)(void *), void *arg);
 /* Whether its fiber is parked and nothing shields it; when all loops are still. */
 bool weir__far_stuck(const struct weir__list *link);
 

@@ -1,6 +1,12 @@
 /*
  * inbox.c -- a lock-free stack of letters and an eventfd.  Only the letter
- * that makes the stack non-empty rings the bell.
+ * that makes the stack non-empty rings the bell, and only if the loop does not
+ * look by itself: one of many looks in every turn, and for the last time after
+ * it has said that it goes to sleep.
+ *
+ *     the loop:  awake = 0, then look        a letter:  put it in, then ask for awake
+ *
+ * so one of the two sees the other.
  */
 #include "core/group.h"
 #include "core/inbox.h"
@@ -8,9 +14,15 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "sys/lock.h"
+
+enum { INBOX_SPINS = 64, INBOX_AGAIN = 32 };
+
 struct weir__inbox {
     struct weir__letter *head; /* newest first; atomic */
+    uint32_t awake;            /* atomic; 0 with one loop: every first letter rings */
     int bell;
+    uint32_t linger, naps; /* how long to wait before a sleep; sleeps without a wait */
 };
 
 int weir__inbox_open(struct weir__loop *l)
@@ -50,21 +62,17 @@ void weir__inbox_post(struct weir__loop *l, struct weir__letter *letter)
 
     do
         letter->next = before;
-    while (!__atomic_compare_exchange_n(&in->head, &before, letter, true, __ATOMIC_RELEASE,
+    while (!__atomic_compare_exchange_n(&in->head, &before, letter, true, __ATOMIC_SEQ_CST,
                                         __ATOMIC_RELAXED));
     /* From here on the letter is the loop's, and may be gone. */
-    if (!before)
+    if (!before && !__atomic_load_n(&in->awake, __ATOMIC_SEQ_CST))
         weir__inbox_ring(l);
 }
 
-void weir__inbox_serve(struct weir__loop *l)
+static void inbox_read(struct weir__loop *l)
 {
     struct weir__letter *newest, *oldest = NULL;
-    uint64_t count;
 
-    weir__group_stir(l);
-    if (read(l->inbox->bell, &count, sizeof count) < 0)
-        count = 0;
     newest = __atomic_exchange_n(&l->inbox->head, NULL, __ATOMIC_ACQUIRE);
     while (newest) { /* in the order in which they were posted */
         struct weir__letter *next = newest->next;
@@ -83,6 +91,73 @@ void weir__inbox_serve(struct weir__loop *l)
         if (counted)
             weir__group_read(l);
     }
+}
+
+void weir__inbox_serve(struct weir__loop *l)
+{
+    uint64_t count;
+
+    weir__group_stir(l);
+    if (read(l->inbox->bell, &count, sizeof count) < 0)
+        count = 0;
+    inbox_read(l);
+}
+
+static bool inbox_any(const struct weir__loop *l)
+{
+    return __atomic_load_n(&l->inbox->head, __ATOMIC_SEQ_CST) != NULL;
+}
+
+void weir__inbox_look(struct weir__loop *l)
+{
+    if (!inbox_any(l))
+        return;
+    weir__group_stir(l);
+    inbox_read(l);
+}
+
+/*
+ * A letter often follows soon, and a sleep costs both sides more than a short
+ * wait; yet where the other loop has no processor it never does.  So a wait that was
+ * in vain makes the next one half as long, and one that was not, twice.
+ */
+static bool inbox_linger(const struct weir__loop *l)
+{
+    struct weir__inbox *in = l->inbox;
+    uint32_t n = in->linger ? in->linger : ++in->naps % INBOX_AGAIN ? 0 : INBOX_SPINS / 4;
+
+    for (uint32_t i = 0; i < n; i++) {
+        if (__atomic_load_n(&in->head, __ATOMIC_RELAXED)) {
+            in->linger = 2 * n < INBOX_SPINS ? 2 * n : INBOX_SPINS;
+            return true;
+        }
+        weir__lock_pause();
+    }
+    in->linger = n / 2;
+    return __atomic_load_n(&in->head, __ATOMIC_RELAXED) != NULL;
+}
+
+bool weir__inbox_wait(struct weir__loop *l)
+{
+    if (!inbox_linger(l))
+        return false;
+    weir__inbox_look(l);
+    return true;
+}
+
+void weir__inbox_sleep(struct weir__loop *l, weir_time until)
+{
+    struct weir__inbox *in = l->inbox;
+
+    if (!l->many) {
+        weir__poller_poll(l, until, true);
+        return;
+    }
+    __atomic_store_n(&in->awake, 0, __ATOMIC_SEQ_CST);
+    if (!inbox_any(l))
+        weir__poller_poll(l, until, true);
+    __atomic_store_n(&in->awake, 1, __ATOMIC_RELAXED);
+    weir__inbox_look(l);
 }
 
 void weir__inbox_free(struct weir__loop *l)

@@ -15,8 +15,14 @@ void weir__inbox_post(struct weir__loop *l, struct weir__letter *letter);
 /* The loop looks round soon although no letter has come. */
 void weir__inbox_ring(struct weir__loop *l);
 
-/* Runs the letters that have come. */
+/* Runs the letters that have come, when the bell has rung. */
 void weir__inbox_serve(struct weir__loop *l);
+/* The same without a look at the bell: of a loop that is one of many. */
+void weir__inbox_look(struct weir__loop *l);
+/* Lingers a moment before a sleep.  True if letters have come, and been run. */
+bool weir__inbox_wait(struct weir__loop *l);
+/* Polls until something comes, a letter too. */
+void weir__inbox_sleep(struct weir__loop *l, weir_time until);
 void weir__inbox_free(struct weir__loop *l);
 
 int weir__poller_inbox(struct weir__loop *l, int eventfd);

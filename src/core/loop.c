@@ -15,6 +15,7 @@
 #include "core/core.h"
 #include "core/door.h"
 #include "core/group.h"
+#include "core/inbox.h"
 #include "sys/clock.h"
 #include "sys/shadow.h"
 
@@ -127,7 +128,7 @@ static bool loop_may_wake(const struct weir__loop *l)
 static void loop_wait_real(struct weir__loop *l, weir_time until)
 {
     if (l->poller)
-        weir__poller_poll(l, until, true);
+        weir__inbox_sleep(l, until);
     else
         weir__clock_sleep(until - l->now);
     l->now = weir__clock_now();
@@ -152,6 +153,10 @@ static void loop_idle(struct weir__loop *l)
 {
     weir_time until = WEIR_NEVER;
 
+    if (l->many && weir__inbox_wait(l)) {
+        l->now = weir__clock_now();
+        return;
+    }
     if (!loop_may_wake(l)) {
         if (l->many)
             weir__group_sleep(l);
@@ -186,7 +191,9 @@ static void loop_look_round(struct weir__loop *l)
 {
     if (!l->sim)
         l->now = weir__clock_now();
-    if (l->poller)
+    if (l->many)
+        weir__inbox_look(l);
+    if (l->poller && (!l->many || weir__poller_pending(l)))
         weir__poller_poll(l, 0, false);
     l->turned = l->now;
     if (l->heap_len)
@@ -311,9 +318,11 @@ static int loop_start(struct weir__loop *l)
 
 int weir__loop_up(struct weir__loop *l, bool sim, uint64_t seed)
 {
+    static uint64_t numbers;
     int r;
 
     loop_init(l, sim, seed);
+    l->number = __atomic_add_fetch(&numbers, 1, __ATOMIC_RELAXED);
     l->alloc_before = weir__alloc_use(&l->config.alloc);
     weir__loop_here = l;
     weir__solo_here = l->many ? NULL : l;

@@ -318,7 +318,7 @@ void weir__offload_free(struct weir__loop *l)
         return;
     }
     while (o->pending)
-        weir__poller_poll(l, WEIR_NEVER, true);
+        weir__inbox_sleep(l, WEIR_NEVER);
     pthread_mutex_lock(&o->lock);
     o->stopping = true;
     pthread_cond_broadcast(&o->work);

@@ -267,7 +267,7 @@ void weir__scope_ended(weir_scope *s, struct weir__fiber *f, int result)
 {
     weir__list_remove(&f->member);
     if (WEIR__UNLIKELY(s->far)) {
-        weir__far_ended(s->far, result);
+        weir__far_ended(s->far, f, result);
         return;
     }
     weir__scope_far_ended(s, f->arg, result);
@@ -390,16 +390,35 @@ void weir__scope_empty(weir_scope *s, struct weir__fiber *me, const char *what)
     } while (s->running || s->promised);
 }
 
-/* The object that owns the pen may be closing it at the same time, in another fiber. */
-static void scope_close_pen(struct weir__pen *p, struct weir__fiber *me)
+bool weir__scope_has_pens(const weir_scope *s)
 {
-    weir_scope *s = p->scope;
+    struct weir__loop *g = weir__pens_guard();
+    bool any = !weir__list_empty(&s->pens);
 
-    weir__list_remove(&p->link);
-    p->builder = NULL;
-    p->dead = true;
-    if (!s)
-        return;
+    weir__pens_unguard(g);
+    return any;
+}
+
+/* A pen of the scope, which is now dead; its own scope in *out.  False: there is none. */
+static bool scope_take_pen(weir_scope *s, weir_scope **out)
+{
+    struct weir__loop *g = weir__pens_guard();
+    struct weir__pen *p = NULL;
+
+    if (!weir__list_empty(&s->pens)) {
+        p = WEIR__ENTRY(s->pens.next, struct weir__pen, link);
+        weir__list_remove(&p->link);
+        p->builder = NULL;
+        __atomic_store_n(&p->dead, true, __ATOMIC_RELAXED);
+        *out = p->scope;
+    }
+    weir__pens_unguard(g);
+    return p != NULL;
+}
+
+/* The object that owns the pen may be closing it at the same time, in another fiber. */
+static void scope_close_pen(weir_scope *s, struct weir__fiber *me)
+{
     weir__node_cancel(&s->node, -ECANCELED);
     s->joiners++;
     weir__scope_empty(s, me, "pen");
@@ -413,8 +432,11 @@ static void scope_close_pen(struct weir__pen *p, struct weir__fiber *me)
 
 void weir__scope_pens_close(weir_scope *s, struct weir__fiber *me)
 {
-    while (!weir__list_empty(&s->pens))
-        scope_close_pen(WEIR__ENTRY(s->pens.next, struct weir__pen, link), me);
+    weir_scope *pen;
+
+    while (scope_take_pen(s, &pen))
+        if (pen)
+            scope_close_pen(pen, me);
 }
 
 static int scope_result(const weir_scope *s)

@@ -11,8 +11,10 @@
  */
 #include "stream/shape.h"
 
+#include "core/group.h"
+
 struct boundary {
-    struct weir__shape base;
+    struct weir__shape base; /* its lock guards all that follows but what only one side knows */
     struct weir_stage_opts opts;
     struct weir__pen pen;
     weir_span delay;   /* 0: none */
@@ -21,7 +23,9 @@ struct boundary {
     size_t cap, at, n;
     uint64_t weight, hand; /* in the ring; 1 with an item in hand */
     struct weir_event news, room;
-    bool started, ended;
+    bool started; /* the puller's */
+    bool away;    /* the fiber is on another loop, and closes the source there */
+    bool ended;
 };
 
 static uint64_t boundary_held(const void *self)
@@ -31,7 +35,17 @@ static uint64_t boundary_held(const void *self)
     return b->n + b->hand;
 }
 
-/* --- the ring ------------------------------------------------------------------- */
+/* --- the ring, under the lock ----------------------------------------------------- */
+
+static struct weir__loop *boundary_guard(struct boundary *b)
+{
+    return weir__guard(&b->base.lock);
+}
+
+static void boundary_unguard(struct weir__loop *guard, struct boundary *b)
+{
+    weir__unguard(guard, &b->base.lock);
+}
 
 static size_t boundary_place(const struct boundary *b, size_t i)
 {
@@ -61,49 +75,10 @@ static void boundary_passed(struct boundary *b, size_t k)
     weir_event_set(&b->room);
 }
 
-static void boundary_overflow(struct boundary *b, void *item, uint64_t *cause)
+static void boundary_lost(struct boundary *b, uint64_t *cause)
 {
-    if (b->opts.on_drop) {
-        b->opts.on_drop(b->opts.ctx, item);
-        ++*cause;
-        b->base.me->dropped++;
-    } else {
-        weir__shape_drop(&b->base, item, cause);
-    }
-}
-
-static void boundary_drop_first(struct boundary *b)
-{
-    void *first = weir__shape_slot(&b->base, b->at);
-
-    boundary_passed(b, 1);
-    boundary_overflow(b, first, &b->base.books.replaced);
-}
-
-/* --- the fiber -------------------------------------------------------------------- */
-
-static int boundary_wait(struct boundary *b)
-{
-    weir_event_clear(&b->room);
-    return weir_event_wait(&b->room, WEIR_NEVER);
-}
-
-/* Straight into the ring.  What weir_pull gave, or negative. */
-static ssize_t boundary_fill(struct boundary *b)
-{
-    size_t tail = boundary_place(b, b->n), run = b->cap - b->n;
-    ssize_t r;
-
-    if (run == 0)
-        return boundary_wait(b) < 0 ? -ECANCELED : 1;
-    if (run > b->cap - tail)
-        run = b->cap - tail;
-    r = weir_pull(b->base.source, weir__shape_slot(&b->base, tail), run);
-    if (r > 0) {
-        b->base.books.in += (uint64_t)r;
-        boundary_grew(b, (size_t)r);
-    }
-    return r;
+    ++*cause;
+    weir__stream_dropped_add(b->base.me, 1);
 }
 
 static bool boundary_fits(const struct boundary *b, uint64_t w)
@@ -127,34 +102,132 @@ static void boundary_push(struct boundary *b, uint64_t w)
     boundary_grew(b, 1);
 }
 
-/* Makes room for the item in hand, or gives it up.  1: there is room, 0: it is gone, negative. */
+/* --- the fiber -------------------------------------------------------------------- */
+
+/* An item that has been counted as lost; its callback runs outside the lock. */
+static void boundary_give_up(struct boundary *b, void *item)
+{
+    if (b->opts.on_drop)
+        b->opts.on_drop(b->opts.ctx, item);
+    else
+        weir__item_drop(&b->base.type, item);
+}
+
+/* Its place stays as it is until this fiber fills it again. */
+static void boundary_drop_first(struct boundary *b)
+{
+    struct weir__loop *g = boundary_guard(b);
+    void *first = b->n ? weir__shape_slot(&b->base, b->at) : NULL;
+
+    if (first) {
+        boundary_passed(b, 1);
+        boundary_lost(b, &b->base.books.replaced);
+    }
+    boundary_unguard(g, b);
+    if (first)
+        boundary_give_up(b, first);
+}
+
+static void boundary_drop_hand(struct boundary *b, uint64_t *cause)
+{
+    struct weir__loop *g = boundary_guard(b);
+
+    b->hand = 0;
+    boundary_lost(b, cause);
+    boundary_unguard(g, b);
+}
+
+/* How many fit in one piece, and where they go. */
+static size_t boundary_free(struct boundary *b, size_t *tail)
+{
+    struct weir__loop *g = boundary_guard(b);
+    size_t run = b->cap - b->n;
+
+    *tail = boundary_place(b, b->n);
+    boundary_unguard(g, b);
+    return run < b->cap - *tail ? run : b->cap - *tail;
+}
+
+/* Straight into the ring.  What weir_pull gave, or negative. */
+static ssize_t boundary_fill(struct boundary *b)
+{
+    struct weir__loop *g;
+    size_t tail, run = boundary_free(b, &tail);
+    ssize_t r;
+
+    if (run == 0) { /* room that is made from here on sets the event */
+        weir_event_clear(&b->room);
+        run = boundary_free(b, &tail);
+    }
+    if (run == 0)
+        return weir_event_wait(&b->room, WEIR_NEVER) < 0 ? -ECANCELED : 1;
+    r = weir_pull(b->base.source, weir__shape_slot(&b->base, tail), run);
+    if (r <= 0)
+        return r;
+    g = boundary_guard(b);
+    b->base.books.in += (uint64_t)r;
+    boundary_grew(b, (size_t)r);
+    boundary_unguard(g, b);
+    return r;
+}
+
+static bool boundary_try(struct boundary *b, uint64_t w)
+{
+    struct weir__loop *g = boundary_guard(b);
+    bool fits = boundary_fits(b, w);
+
+    if (fits)
+        boundary_push(b, w);
+    boundary_unguard(g, b);
+    return fits;
+}
+
+static size_t boundary_count(struct boundary *b)
+{
+    struct weir__loop *g = boundary_guard(b);
+    size_t n = b->n;
+
+    boundary_unguard(g, b);
+    return n;
+}
+
+/* Parks until there may be room for the item in hand.  1: it has gone in; 0; -ECANCELED. */
+static int boundary_wait(struct boundary *b, uint64_t w)
+{
+    weir_event_clear(&b->room);
+    if (boundary_try(b, w))
+        return 1;
+    return weir_event_wait(&b->room, WEIR_NEVER) < 0 ? -ECANCELED : 0;
+}
+
+/* Puts the item in hand into the ring, or gives it up.  0 or negative. */
 static int boundary_admit(struct boundary *b, uint64_t w)
 {
     void *hand = weir__shape_slot(&b->base, b->cap);
+    int r = 0;
 
-    while (!boundary_fits(b, w)) {
+    while (r == 0 && !boundary_try(b, w)) {
         switch (b->opts.overflow) {
         case WEIR_DROP_OLDEST:
             boundary_drop_first(b);
             break;
         case WEIR_LATEST:
-            while (b->n)
+            while (boundary_count(b))
                 boundary_drop_first(b);
             break;
         case WEIR_DROP_NEWEST:
-            b->hand = 0;
-            boundary_overflow(b, hand, &b->base.books.refused);
+            boundary_drop_hand(b, &b->base.books.refused);
+            boundary_give_up(b, hand);
             return 0;
         case WEIR_FAIL:
-            b->hand = 0;
-            boundary_overflow(b, hand, &b->base.books.failed);
+            boundary_drop_hand(b, &b->base.books.failed);
+            boundary_give_up(b, hand);
             return WEIR_EFULL;
         default:
-            if (boundary_wait(b) < 0)
-                return -ECANCELED;
+            r = boundary_wait(b, w);
         }
     }
-    return 1;
+    return r < 0 ? r : 0;
 }
 
 /* One item through the hand. */
@@ -162,28 +235,29 @@ static ssize_t boundary_step(struct boundary *b)
 {
     void *hand = weir__shape_slot(&b->base, b->cap);
     ssize_t r = weir_pull(b->base.source, hand, 1);
-    uint64_t w;
+    struct weir__loop *g;
     int room;
 
     if (r <= 0)
         return r;
+    g = boundary_guard(b);
     b->base.books.in++;
     b->hand = 1;
-    w = b->opts.weigh ? b->opts.weigh(b->opts.ctx, hand) : 0;
-    room = boundary_admit(b, w);
-    if (room > 0)
-        boundary_push(b, w);
+    boundary_unguard(g, b);
+    room = boundary_admit(b, b->opts.weigh ? b->opts.weigh(b->opts.ctx, hand) : 0);
     if (room >= 0)
         room = weir_checkpoint(); /* a source that never parks shares the loop all the same */
     return room < 0 ? room : 1;
 }
 
-/* Only the node that ran into the deadlock says so; for all others it is a cancel. */
-static int boundary_told(const struct boundary *b, int r)
+static void boundary_end(struct boundary *b, int r)
 {
-    const struct weir__node *n = b->pen.scope ? &b->pen.scope->node : NULL;
+    struct weir__loop *g = boundary_guard(b);
 
-    return r == -ECANCELED && n && n->why == WEIR_EDEADLOCK && !n->inherited ? n->why : r;
+    b->base.end = r;
+    b->ended = true;
+    weir_event_set(&b->news);
+    boundary_unguard(g, b);
 }
 
 static int boundary_fiber(void *arg)
@@ -195,22 +269,26 @@ static int boundary_fiber(void *arg)
     while (r > 0)
         r = plain ? boundary_fill(b) : boundary_step(b);
     if (b->hand) { /* it was cancelled */
-        b->hand = 0;
-        weir__shape_drop(&b->base, weir__shape_slot(&b->base, b->cap), &b->base.books.failed);
+        boundary_drop_hand(b, &b->base.books.failed);
+        weir__item_drop(&b->base.type, weir__shape_slot(&b->base, b->cap));
     }
-    b->base.end = boundary_told(b, (int)r);
-    b->ended = true;
-    weir_event_set(&b->news);
+    boundary_end(b, (int)r);
+    if (b->away) /* what has been pulled on this loop ends on this loop */
+        weir_stream_close(&b->base.source);
     return 0;
 }
 
 static int boundary_start(struct boundary *b)
 {
+    struct weir_go_opts opts = {.name = b->opts.name ? b->opts.name : "stage"};
+    struct weir__loop *here = weir__loop_get(), *to;
     int r;
 
     if (b->started)
         return 0;
-    r = weir__pen_go(&b->pen, boundary_fiber, b, b->opts.name ? b->opts.name : "stage");
+    to = here ? weir__group_beyond(here, b->opts.loop) : NULL;
+    b->away = to != here;
+    r = weir__pen_go_on(&b->pen, to, boundary_fiber, b, &opts);
     b->started = r == 0;
     return r;
 }
@@ -231,36 +309,59 @@ static size_t boundary_ripe(const struct boundary *b, size_t max)
 
 static size_t boundary_give(struct boundary *b, char *items, size_t max)
 {
+    struct weir__loop *g = boundary_guard(b);
     size_t size = b->base.type.size, k = boundary_ripe(b, max);
     size_t run = k < b->cap - b->at ? k : b->cap - b->at;
 
-    if (k == 0)
-        return 0;
-    memcpy(items, weir__shape_slot(&b->base, b->at), run * size);
-    memcpy(items + run * size, b->base.slot, (k - run) * size);
-    boundary_passed(b, k);
-    b->base.books.out += k;
+    if (k) {
+        memcpy(items, weir__shape_slot(&b->base, b->at), run * size);
+        memcpy(items + run * size, b->base.slot, (k - run) * size);
+        boundary_passed(b, k);
+        b->base.books.out += k;
+    }
+    boundary_unguard(g, b);
     return k;
+}
+
+/* Only the node that ran into the deadlock says so; for all others it is a cancel. */
+static int boundary_over(const struct boundary *b)
+{
+    return weir__pen_told(&b->pen, b->base.end);
+}
+
+/* Parks while there is nothing to give; 0, or why not.  True in *over: that is the end. */
+static int boundary_await(struct boundary *b, bool *over)
+{
+    weir_time due = 0;
+    struct weir__loop *g;
+    size_t n;
+
+    weir_event_clear(&b->news); /* what comes from here on sets it */
+    g = boundary_guard(b);
+    n = b->n;
+    *over = n == 0 && b->ended;
+    if (n && b->stamps)
+        due = b->stamps[b->at] + b->delay;
+    boundary_unguard(g, b);
+    if (*over)
+        return boundary_over(b);
+    if (due)
+        return weir_sleep(due);
+    return n ? 0 : weir_event_wait(&b->news, WEIR_NEVER);
 }
 
 static ssize_t boundary_pull(void *self, void *items, size_t max)
 {
     struct boundary *b = self;
+    bool over = false;
     int r = boundary_start(b);
 
-    while (r == 0) {
+    while (r == 0 && !over) {
         size_t k = boundary_give(b, items, max);
 
         if (k)
             return (ssize_t)k;
-        if (b->n) {
-            r = weir_sleep(b->stamps[b->at] + b->delay);
-        } else if (b->ended) {
-            return b->base.end;
-        } else {
-            weir_event_clear(&b->news);
-            r = weir_event_wait(&b->news, WEIR_NEVER);
-        }
+        r = boundary_await(b, &over);
     }
     return r;
 }
@@ -292,7 +393,7 @@ static int boundary_check(const weir_stream *s, const struct weir_stage_opts *o,
         return -EINVAL;
     if (cap > SIZE_MAX / 2 / (s->type.size + sizeof(weir_time)) - 64)
         return -EINVAL;
-    return o->reserved[0] || o->reserved[1] || o->reserved[2] ? -EINVAL : 0;
+    return o->reserved[0] || o->reserved[1] || o->loop < WEIR_ANY_LOOP ? -EINVAL : 0;
 }
 
 static bool boundary_memory(struct boundary *b)

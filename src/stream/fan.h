@@ -200,6 +200,7 @@ struct weir__pump {
     struct weir_event room;
     size_t refs;    /* outlets, and handles */
     size_t waiting; /* pulls of outlets that have not returned */
+    uint64_t home;  /* of all outlets' streams: the loop on which the first of them was pulled */
     uint64_t left;
     bool watches;       /* `room` is set by the beginning of a pull, too */
     weir_time starving; /* since when somebody waits while another is full; 0: not now */

@@ -209,10 +209,10 @@ static int inlets_mark(weir_stream *const *sources, size_t n, bool same)
         weir_stream *s = sources[i];
         int bad = weir__stream_check(s);
 
-        if (bad == 0 && s->busy)
+        if (bad == 0 && (s->marked || weir__stream_busy(s)))
             bad = -EINVAL;
         if (bad == 0)
-            s->busy = true;
+            s->marked = true;
         if (bad == 0 && same && sources[0] && !sources[0]->poison &&
             !weir__type_agrees(&s->type, &sources[0]->type))
             bad = WEIR_ETYPE;
@@ -221,7 +221,7 @@ static int inlets_mark(weir_stream *const *sources, size_t n, bool same)
     }
     for (size_t i = 0; i < n; i++)
         if (sources[i] && !sources[i]->poison)
-            sources[i]->busy = false;
+            sources[i]->marked = false;
     return r;
 }
 

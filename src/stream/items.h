@@ -49,7 +49,8 @@ int weir__stage_check(const weir_stream *s, bool has_fn);
 /* A negative result that is the puller's own business, and no end: see stream_latch. */
 static inline bool weir__pull_is_resumable(ssize_t r)
 {
-    return (r == -ECANCELED && weir_cancel_why()) || r == WEIR_ENOFIBER || r == -EBUSY;
+    return (r == -ECANCELED && weir_cancel_why()) || r == WEIR_ENOFIBER || r == -EBUSY ||
+           r == -EXDEV;
 }
 
 /* As the ends pull: a cancel is seen although the source never parks. */

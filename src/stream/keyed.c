@@ -27,16 +27,6 @@ struct keyed {
 
 /* --- entries ---------------------------------------------------------------- */
 
-static void keyed_adopt(struct keyed *m, struct weir__inlet *i)
-{
-    if (i->pen.builder == m->pen.builder)
-        return;
-    weir__list_remove(&i->pen.link);
-    i->pen.builder = m->pen.builder;
-    if (m->pen.builder)
-        weir__list_append(&m->pen.builder->pens, &i->pen.link);
-}
-
 /* Out of the table already; waits for its fiber.  What it held is dropped and counted. */
 static void keyed_entry_free(struct keyed *m, struct keyed_entry *e)
 {
@@ -240,7 +230,7 @@ static int keyed_insert(struct keyed *m, uint64_t key, weir_stream *s)
     }
     e->key = key;
     r = weir__inlet_init(&e->in, &m->set, s, &how);
-    keyed_adopt(m, &e->in);
+    weir__pen_beside(&e->in.pen, &m->pen);
     if (r == 0)
         r = weir__table_put(&m->table, key, e);
     if (r == 0) {
@@ -266,7 +256,7 @@ int weir_stream_map_insert(weir_stream *map, uint64_t key, weir_stream *s)
     if (!m)
         r = map && map->poison ? map->poison : -EINVAL;
     else if (r == 0)
-        r = keyed_check(m, key, s);
+        r = weir__stream_here(map) ? keyed_check(m, key, s) : -EXDEV;
     if (r < 0) {
         weir_stream_close(&s);
         return r;
@@ -277,10 +267,13 @@ int weir_stream_map_insert(weir_stream *map, uint64_t key, weir_stream *s)
 int weir_stream_map_remove(weir_stream *map, uint64_t key)
 {
     struct keyed *m = keyed_of(map);
-    struct keyed_entry *e = m ? weir__table_get(&m->table, key) : NULL;
+    struct keyed_entry *e;
 
     if (!m)
         return map && map->poison ? map->poison : -EINVAL;
+    if (!weir__stream_here(map))
+        return -EXDEV;
+    e = weir__table_get(&m->table, key);
     if (!e)
         return -ENOENT;
     weir__table_remove(&m->table, key);
@@ -295,6 +288,8 @@ int weir_stream_map_finish(weir_stream *map)
 
     if (!m)
         return map && map->poison ? map->poison : -EINVAL;
+    if (!weir__stream_here(map))
+        return -EXDEV;
     m->finished = true;
     weir_event_set(&m->set.news);
     return 0;

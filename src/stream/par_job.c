@@ -5,6 +5,7 @@
  * there is none that fits.  Jobs of one key stand in a chain: only its head is
  * ready, runs or waits for its policy, and the next follows when that is over.
  */
+#include "core/group.h"
 #include "stream/par.h"
 
 /* --- jobs ------------------------------------------------------------------ */
@@ -44,12 +45,14 @@ static void par_job_over(struct weir__par *p, struct weir__par_job *j, bool emit
 {
     j->state = WEIR__JOB_OVER;
     j->emits = emits;
+    p->open--;
     weir__item_drop(&p->in, j->in);
     par_key_next(p, j);
     if (!emits && !p->by_seq)
         weir__par_job_free(p, j);
     else if (!p->by_seq)
         weir__list_append(&p->over, &j->link);
+    weir__par_crews_retire(p);
     weir_event_set(&p->news);
 }
 
@@ -65,6 +68,7 @@ static void par_job_discard(struct weir__par *p, struct weir__par_job *j)
     else
         weir__item_drop(&p->in, j->in);
     p->me->dropped++;
+    p->open--;
     weir__par_job_free(p, j);
 }
 
@@ -96,12 +100,17 @@ static void par_job_failed(struct weir__par *p, struct weir__par_job *j, int cod
     bool drain = p->opts.on_error == WEIR_PAR_DRAIN && code != -ECANCELED;
     int r = weir__pen_told(&p->pen, code);
 
-    if (p->failed && code == -ECANCELED) { /* an echo of our own cancel */
+    if (p->failed && code == -ECANCELED && !j->handled) { /* an echo of our own cancel */
         par_job_discard(p, j);
         return;
     }
-    if (p->opts.on_error == WEIR_PAR_HANDLE && code != -ECANCELED)
-        r = p->opts.on_fail(p->ctx, j->in, j->out, code);
+    if (!j->handled) {
+        j->wait = 0;
+        j->result = code;
+        weir__par_job_handle(j);
+    }
+    if (j->handled)
+        r = j->result;
     if (r >= 0) {
         par_job_over(p, j, r > 0);
         return;
@@ -109,8 +118,10 @@ static void par_job_failed(struct weir__par *p, struct weir__par_job *j, int cod
     weir__item_drop(&p->in, j->in);
     p->me->dropped++;
     weir__list_remove(&j->link);
+    p->open--;
     weir__par_job_free(p, j);
     weir__par_fail(p, r, drain);
+    weir__par_crews_retire(p);
 }
 
 static void par_job_end(struct weir__par *p, struct weir__par_job *j, int r)
@@ -136,13 +147,41 @@ static void par_job_timer(struct weir__timer *t)
     par_job_ready(WEIR__ENTRY(t, struct weir__par_job, timer));
 }
 
-/* Under the policy's lock: the rest is left to the timer, which fires in the next turn. */
+/*
+ * Under the policy's lock, and on any loop: the rest is left to a letter, or to the timer, which
+ * fires in the next turn.  A job that is elsewhere has not been told to wait yet.
+ */
 static void par_job_wake(struct weir__plan_run *r)
 {
     struct weir__par_job *j = r->wake_ctx;
+    struct weir__loop *home = j->par->home;
 
-    if (j->state == WEIR__JOB_WAITING)
+    if (home->many && home != weir__loop_get()) {
+        if (__atomic_exchange_n(&j->told, 1, __ATOMIC_ACQ_REL) == 0)
+            weir__group_post(home, &j->rouse);
+    } else if (j->state == WEIR__JOB_WAITING) {
         (void)weir__timer_arm(&j->timer, weir_now());
+    } else {
+        j->roused = true;
+    }
+}
+
+/* The policy is asked again in any case, so one that is late or meant another wait does no harm. */
+static void par_job_roused(struct weir__letter *letter)
+{
+    struct weir__par_job *j = WEIR__ENTRY(letter, struct weir__par_job, rouse);
+
+    __atomic_store_n(&j->told, 0, __ATOMIC_RELEASE);
+    if (j->state == WEIR__JOB_RUNNING)
+        j->roused = true;
+    par_job_ready(j);
+}
+
+void weir__par_jobs_settle(struct weir__par *p)
+{
+    for (uint32_t i = 0; i < p->opts.window; i++)
+        while (__atomic_load_n(&p->jobs[i].told, __ATOMIC_ACQUIRE))
+            (void)weir_yield();
 }
 
 static void par_job_wait(struct weir__par *p, struct weir__par_job *j, int64_t wait)
@@ -153,6 +192,11 @@ static void par_job_wait(struct weir__par *p, struct weir__par_job *j, int64_t w
         par_job_discard(p, j);
         return;
     }
+    if (j->roused) {
+        j->roused = false;
+        par_job_make_ready(p, j);
+        return;
+    }
     j->state = WEIR__JOB_WAITING;
     if (weir__timer_arm(&j->timer, until) < 0)
         par_job_end(p, j, -ENOMEM);
@@ -160,35 +204,61 @@ static void par_job_wait(struct weir__par *p, struct weir__par_job *j, int64_t w
 
 /* --- workers ------------------------------------------------------------------ */
 
-static int par_attempt(void *arg)
+static int par_attempt_here(void *arg)
 {
     struct weir__par_job *j = arg;
 
     return j->par->fn(j->par->ctx, j->in, j->out);
 }
 
-static void par_job_run(struct weir__par *p, struct weir__par_job *j)
+static int par_attempt(void *arg)
 {
-    int64_t wait;
-    int r;
+    struct weir__par_job *j = arg;
 
-    j->state = WEIR__JOB_RUNNING;
+    return WEIR__UNLIKELY(j->par->opts.offload) ? weir_offload(par_attempt_here, j)
+                                                : par_attempt_here(j);
+}
+
+void weir__par_job_try(struct weir__par_job *j)
+{
+    weir_policy *policy = j->par->opts.policy;
+
     weir__fiber_slot_set(WEIR__SLOT_JOB, j);
+    j->wait = 0;
     if (!j->run) {
-        par_job_end(p, j, par_attempt(j));
+        j->result = par_attempt(j);
         return;
     }
-    wait = weir__plan_admit(p->opts.policy, j->run, weir_now());
-    if (wait == 0) {
-        r = weir__attempt_run(j->run, par_attempt, j);
-        wait = weir__plan_done(p->opts.policy, j->run, r, weir_now(), &r);
-    } else {
-        r = (int)wait;
+    j->wait = weir__plan_admit(policy, j->run, weir_now());
+    if (j->wait == 0) {
+        j->result = weir__attempt_run(j->run, par_attempt, j);
+        j->wait = weir__plan_done(policy, j->run, j->result, weir_now(), &j->result);
+    } else if (j->wait < 0) {
+        j->result = (int)j->wait;
+        j->wait = 0;
     }
-    if (wait > 0)
-        par_job_wait(p, j, wait);
+}
+
+void weir__par_job_handle(struct weir__par_job *j)
+{
+    struct weir__par *p = j->par;
+
+    if (p->opts.on_error != WEIR_PAR_HANDLE || j->wait || j->result >= 0 || j->result == -ECANCELED)
+        return;
+    j->result = p->opts.on_fail(p->ctx, j->in, j->out, j->result);
+    j->handled = true;
+}
+
+void weir__par_job_done(struct weir__par_job *j)
+{
+    struct weir__par *p = j->par;
+    uint64_t share = j->share;
+
+    if (j->wait)
+        par_job_wait(p, j, j->wait);
     else
-        par_job_end(p, j, r);
+        par_job_end(p, j, j->result);
+    p->used -= share; /* last: who comes next of the same key takes this one's place */
 }
 
 /* What the job takes of the limit: one that is heavier than all of it takes all, and runs alone. */
@@ -205,20 +275,39 @@ static bool par_may_run(const struct weir__par *p)
     return !weir__list_empty(&p->ready) && p->used + par_job_share(p, j) <= p->opts.limit;
 }
 
+struct weir__par_job *weir__par_job_begin(struct weir__par *p)
+{
+    struct weir__par_job *j = WEIR__ENTRY(p->ready.next, struct weir__par_job, link);
+
+    weir__list_remove(&j->link);
+    j->share = par_job_share(p, j);
+    j->state = WEIR__JOB_RUNNING;
+    p->used += j->share;
+    return j;
+}
+
+/* Whether there is one for this loop; other loops that have less to do are served first. */
+static bool par_work_here(struct weir__par *p)
+{
+    while (par_may_run(p))
+        if (!weir__par_crews_take(p))
+            return true;
+    return false;
+}
+
 static int par_worker(void *arg)
 {
     struct weir__par *p = arg;
 
     p->starting = false;
-    while (par_may_run(p)) {
-        struct weir__par_job *j = WEIR__ENTRY(p->ready.next, struct weir__par_job, link);
-        uint64_t share = par_job_share(p, j);
+    while (par_work_here(p)) {
+        struct weir__par_job *j = weir__par_job_begin(p);
 
-        weir__list_remove(&j->link);
-        p->used += share;
+        p->here++;
         weir__par_dispatch(p);
-        par_job_run(p, j);
-        p->used -= share;
+        weir__par_job_try(j);
+        p->here--;
+        weir__par_job_done(j);
     }
     p->workers--;
     weir_event_set(&p->news);
@@ -233,13 +322,13 @@ void weir__par_dispatch(struct weir__par *p)
 {
     int r;
 
-    if (p->starting || !par_may_run(p))
+    if (!par_work_here(p) || p->starting)
         return;
     r = weir__pen_go(&p->pen, par_worker, p, "job");
     if (r == 0) {
         p->workers++;
         p->starting = true;
-    } else if (p->workers == 0) {
+    } else if (p->workers + p->away == 0) {
         weir__par_fail(p, r, false);
     }
 }
@@ -291,6 +380,8 @@ int weir__par_take(struct weir__par *p, struct weir__par_job *j)
         j->run->wake_ctx = j;
     }
     p->held++;
+    p->open++;
+    j->handled = j->roused = false;
     if (j->state == WEIR__JOB_READY)
         par_job_make_ready(p, j);
     return 1;
@@ -302,6 +393,7 @@ void weir__par_job_init(struct weir__par_job *j, struct weir__par *p)
 {
     j->par = p;
     j->timer.fire = par_job_timer;
+    j->rouse = (struct weir__letter){.fn = par_job_roused, .counted = true};
     weir__list_init(&j->link);
     weir__list_append(&p->free, &j->link);
 }

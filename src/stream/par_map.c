@@ -52,6 +52,7 @@ static int par_feeder(void *arg)
     if (!p->failed && r < 0)
         p->end = weir__pen_told(&p->pen, r);
     p->source_over = true;
+    weir__par_crews_retire(p);
     weir_event_set(&p->news);
     return 0;
 }
@@ -75,7 +76,9 @@ static int par_start(struct weir__par *p)
         if (r < 0)
             return r;
     }
-    r = weir__pen_go(&p->pen, par_feeder, p, "par_map");
+    r = weir__par_crews_start(p);
+    if (r == 0)
+        r = weir__pen_go(&p->pen, par_feeder, p, "par_map");
     p->started = r == 0;
     return r;
 }
@@ -111,7 +114,7 @@ static size_t par_give(struct weir__par *p, char *items, size_t max)
 
 static bool par_quiet(const struct weir__par *p)
 {
-    return p->source_over && !p->workers && weir__list_empty(&p->ready);
+    return p->source_over && !p->workers && !p->away && weir__list_empty(&p->ready);
 }
 
 static ssize_t par_pull(void *self, void *items, size_t max)
@@ -150,6 +153,7 @@ static void par_free(struct weir__par *p)
     weir__free(p->runs, n * sizeof *p->runs);
     weir__places_free(p->items, n * par_stride(p));
     weir__table_free(&p->last);
+    weir__par_crews_free(p);
     weir__free(p, sizeof *p);
 }
 
@@ -165,6 +169,7 @@ static void par_close(void *self, int why)
     weir__pen_cancel(&p->pen, -ECANCELED);
     weir__par_discard_idle(p);
     weir__pen_join(&p->pen);
+    weir__par_jobs_settle(p);
     for (uint32_t i = 0; i < p->opts.window; i++)
         if (p->jobs[i].state == WEIR__JOB_OVER && p->jobs[i].emits)
             weir__item_drop(&p->out, p->jobs[i].out);
@@ -200,7 +205,8 @@ static void par_job_init(struct weir__par *p, uint32_t i)
 
 static int par_check(const struct weir_par_opts *o)
 {
-    if (!o || o->limit == 0 || o->ordered > 1 || (unsigned)o->on_error > WEIR_PAR_HANDLE)
+    if (!o || o->limit == 0 || o->ordered > 1 || o->offload > 1 ||
+        (unsigned)o->on_error > WEIR_PAR_HANDLE)
         return -EINVAL;
     if ((o->window && o->window < o->limit) || o->window > 1 << 24 || o->limit > 1 << 22)
         return -EINVAL;
@@ -274,6 +280,8 @@ int weir_par_set_limit(weir_stream *s, uint32_t limit)
     p = s->self;
     if (s->ops != &par_ops || s->closed || limit == 0 || limit > p->opts.window)
         return -EINVAL;
+    if (!weir__stream_here(s))
+        return -EXDEV;
     p->opts.limit = limit;
     if (p->started)
         weir__par_dispatch(p);

@@ -202,6 +202,7 @@ struct weir__outlet *weir__outlet_new(struct weir__pump *p, struct weir_type typ
         return NULL;
     }
     o->me->books = outlet_books;
+    o->me->home = &p->home;
     p->refs++;
     return o;
 }

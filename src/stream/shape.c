@@ -4,6 +4,8 @@
  */
 #include "stream/shape.h"
 
+#include "stream/items.h"
+
 /* --- making and closing ------------------------------------------------------ */
 
 static bool shape_memory(struct weir__shape *g, size_t slots)
@@ -83,7 +85,7 @@ static ssize_t shape_no_item(struct weir__shape *g, int r, bool late)
 {
     if (late)
         return WEIR__SHAPE_LATE;
-    if ((r == -ECANCELED && weir_cancel_why()) || r == WEIR_ENOFIBER || r == -EBUSY)
+    if (weir__pull_is_resumable(r))
         return r;
     g->over = true;
     g->end = r;
@@ -161,13 +163,16 @@ void weir__shape_forget(struct weir__shape *g)
 
 int weir_shape_stats(const weir_stream *s, struct weir_shape_stats *out)
 {
-    const struct weir__shape *g;
+    struct weir__shape *g;
+    struct weir__loop *guard;
     int r = weir_stream_error(s);
 
     if (r < 0 || !out || s->ops->close != weir__shape_close)
         return r < 0 ? r : -EINVAL;
     g = s->self;
+    guard = weir__guard(&g->lock);
     *out = g->books;
     out->held = g->held ? g->held(g) : g->holding;
+    weir__unguard(guard, &g->lock);
     return 0;
 }

@@ -27,6 +27,7 @@ struct weir__shape {
     bool over;                          /* the source has ended, with `end` */
     bool holding;                       /* the item in weir__shape_kept */
     int end;
+    uint32_t lock; /* of what is shared with another loop: the books */
     size_t size, slots, slot_bytes;
     char *slot; /* the slots, aligned to 64 */
     void *block;

@@ -6,6 +6,9 @@
 #include <string.h>
 #include <weir/fan.h>
 
+#include "core/group.h"
+#include "stream/items.h"
+
 struct weir__stream_owned {
     struct weir__stream_owned *next;
     void *ptr;
@@ -86,6 +89,7 @@ weir_stream *weir_stream_new(const struct weir_stream_ops *ops, void *self, stru
     s = weir__alloc(sizeof *s);
     if (!s)
         return weir__stream_poison(-ENOMEM);
+    s->home = &s->own_home;
     s->ops = ops;
     s->self = self;
     s->type = type;
@@ -118,7 +122,7 @@ uint64_t weir_stream_dropped(const weir_stream *s)
     struct weir_fan_stats b = {0};
 
     if (!s || !s->books)
-        return s ? s->dropped : 0;
+        return s ? __atomic_load_n(&s->dropped, __ATOMIC_RELAXED) : 0;
     s->books(s->self, &b);
     return b.dropped + b.failed;
 }
@@ -132,42 +136,101 @@ size_t weir__stream_batch(const struct weir_type *t)
 
 /* --- pulling ------------------------------------------------------------------- */
 
-/* The puller's own cancel is no end; everything else that is not an item is. */
+/*
+ * A stream belongs to the loop that first pulled it, and to one pull at a time.
+ * `door` says so in one word: the loop's number while it may be pulled, STREAM_BUSY
+ * during a pull, and 0 where there is more to ask: nobody has pulled yet, it
+ * has ended, or it was pulled where there is no loop.
+ */
+static const uint64_t STREAM_BUSY = UINT64_MAX;
+
+/* The puller's own cancel is no end, nor is being refused; everything else that is no item is. */
 static ssize_t stream_latch(weir_stream *s, ssize_t r)
 {
-    if (r == -ECANCELED && weir_cancel_why())
-        return r;
-    if (r == WEIR_ENOFIBER || r == -EBUSY)
+    __atomic_store_n(&s->door, 0, __ATOMIC_RELAXED);
+    if (weir__pull_is_resumable(r))
         return r;
     s->ended = true;
     s->end = (int)r;
     return r;
 }
 
-/* A source that never parks shares the loop all the same; each stage above it pays as well. */
-static inline void stream_charge(void)
+bool weir__home_here(const uint64_t *home)
 {
-    struct weir__loop *l = weir__loop_get();
+    const struct weir__loop *l = weir__loop_here;
+    uint64_t number = __atomic_load_n(home, __ATOMIC_RELAXED);
 
+    return number == 0 || (l && number == l->number);
+}
+
+/* The same, and it does so from now on. */
+static bool stream_comes_here(weir_stream *s, const struct weir__loop *l)
+{
+    uint64_t none = 0;
+
+    if (l)
+        __atomic_compare_exchange_n(s->home, &none, l->number, false, __ATOMIC_RELAXED,
+                                    __ATOMIC_RELAXED);
+    return weir__stream_here(s);
+}
+
+ssize_t weir__stream_enter(weir_stream *s)
+{
+    if (s->poison)
+        return s->poison;
+    if (!stream_comes_here(s, weir__loop_here))
+        return -EXDEV;
+    if (s->ended)
+        return s->end;
+    if (weir__stream_busy(s))
+        return -EBUSY;
+    __atomic_store_n(&s->door, STREAM_BUSY, __ATOMIC_RELAXED);
+    return WEIR__STREAM_OPEN;
+}
+
+ssize_t weir__stream_leave(weir_stream *s, ssize_t r)
+{
+    if (r <= 0)
+        return stream_latch(s, r);
+    __atomic_store_n(&s->door, __atomic_load_n(s->home, __ATOMIC_RELAXED), __ATOMIC_RELAXED);
+    return r;
+}
+
+bool weir__stream_busy(const weir_stream *s)
+{
+    return __atomic_load_n(&s->door, __ATOMIC_RELAXED) == STREAM_BUSY;
+}
+
+static __attribute__((noinline)) ssize_t stream_pull_first(weir_stream *s, void *items, size_t max)
+{
+    ssize_t r = weir__stream_enter(s);
+
+    return r == WEIR__STREAM_OPEN ? weir__stream_leave(s, s->ops->pull(s->self, items, max)) : r;
+}
+
+/* A source that never parks shares the loop all the same; each stage above it pays as well. */
+static inline void stream_charge(struct weir__loop *l)
+{
     if (l && (l->budget == 0 || --l->budget == 0))
         weir__budget_spent(l);
 }
 
 ssize_t weir_pull(weir_stream *s, void *items, size_t max)
 {
+    struct weir__loop *l = weir__loop_here;
     ssize_t r;
 
     if (WEIR__UNLIKELY(!s || !items || !max))
         return -EINVAL;
-    stream_charge();
-    if (WEIR__UNLIKELY(s->poison || s->ended))
-        return s->poison ? s->poison : s->end;
-    if (WEIR__UNLIKELY(s->busy))
-        return -EBUSY;
-    s->busy = true;
+    stream_charge(l);
+    if (WEIR__UNLIKELY(!l || __atomic_load_n(&s->door, __ATOMIC_RELAXED) != l->number))
+        return stream_pull_first(s, items, max);
+    __atomic_store_n(&s->door, STREAM_BUSY, __ATOMIC_RELAXED);
     r = s->ops->pull(s->self, items, max);
-    s->busy = false;
-    return WEIR__LIKELY(r > 0) ? r : stream_latch(s, r);
+    if (WEIR__UNLIKELY(r <= 0))
+        return stream_latch(s, r);
+    __atomic_store_n(&s->door, weir__loop_here->number, __ATOMIC_RELAXED);
+    return r;
 }
 
 int weir_stream_next(weir_stream *s, void *item, size_t size)
@@ -175,6 +238,23 @@ int weir_stream_next(weir_stream *s, void *item, size_t size)
     if (s && !s->poison && size != s->type.size)
         return WEIR_ETYPE;
     return (int)weir_pull(s, item, 1);
+}
+
+static int stream_close_here(void *arg)
+{
+    weir_stream *s = arg;
+
+    if (s->ops->close)
+        s->ops->close(s->self, s->ended ? s->end : -ECANCELED);
+    while (s->owned) {
+        struct weir__stream_owned *o = s->owned;
+
+        s->owned = o->next;
+        o->free_fn(o->ptr);
+        weir__free(o, sizeof *o);
+    }
+    weir__free(s, sizeof *s);
+    return 0;
 }
 
 void weir_stream_close(weir_stream **sp)
@@ -186,14 +266,8 @@ void weir_stream_close(weir_stream **sp)
     *sp = NULL;
     if (s->poison)
         return;
-    if (s->ops->close)
-        s->ops->close(s->self, s->ended ? s->end : -ECANCELED);
-    while (s->owned) {
-        struct weir__stream_owned *o = s->owned;
-
-        s->owned = o->next;
-        o->free_fn(o->ptr);
-        weir__free(o, sizeof *o);
-    }
-    weir__free(s, sizeof *s);
+    if (WEIR__UNLIKELY(!weir__stream_here(s)) &&
+        weir__far_call(__atomic_load_n(s->home, __ATOMIC_RELAXED), stream_close_here, s))
+        return;
+    (void)stream_close_here(s);
 }

@@ -4,6 +4,7 @@
 #ifndef WEIR__STREAM_H
 #define WEIR__STREAM_H
 
+#include <limits.h>
 #include <string.h>
 #include <weir/stream.h>
 
@@ -18,7 +19,17 @@ struct weir_stream {
     int poison;
     int end;     /* latched: 0 or negative, once `ended` */
     bool ended;  /* the end has been told */
-    bool busy;   /* somebody is pulling */
+    bool marked; /* of inlet.c: it has been met in an array */
+    /*
+     * The number of the loop that first pulled it; 0: none has.  The streams of
+     * one fan-out operator have one home, the operator's.
+     */
+    uint64_t *home, own_home;
+    /*
+     * The number of the loop that may pull without being asked more; 0: ask
+     * (stream.c).  Another loop may be looking: atomic.
+     */
+    uint64_t door;
     bool closed; /* ops->close has been called */
     bool steady; /* a timer of another stage may cut a pull: nothing here or above minds */
     struct weir_type type;
@@ -29,7 +40,28 @@ struct weir_stream {
     void (*books)(const void *self, struct weir_fan_stats *out); /* of fan.h's operators, or NULL */
 };
 
+/* By the one who may; another loop may be reading it. */
+static inline void weir__stream_dropped_add(weir_stream *s, uint64_t n)
+{
+    __atomic_store_n(&s->dropped, s->dropped + n, __ATOMIC_RELAXED);
+}
+
 weir_stream *weir__stream_poison(int code);
+
+/*
+ * What comes round every pull, in the order of weir_pull: WEIR__STREAM_OPEN, or what it gives
+ * instead; then the pull's own result, which is passed on.
+ */
+enum { WEIR__STREAM_OPEN = INT_MIN };
+ssize_t weir__stream_enter(weir_stream *s);
+ssize_t weir__stream_leave(weir_stream *s, ssize_t r);
+bool weir__stream_busy(const weir_stream *s);
+/* Who has this home belongs to this loop, or to none yet. */
+bool weir__home_here(const uint64_t *home);
+static inline bool weir__stream_here(const weir_stream *s)
+{
+    return weir__home_here(s->home);
+}
 
 /* What all stages begin with: the source's poison, or -EINVAL for NULL; 0 if it is sound. */
 int weir__stream_check(const weir_stream *s);

@@ -298,6 +298,8 @@ weir_stream *weir_broadcast_subscribe(weir_broadcast *b, const struct weir_outle
     ssize_t at;
     int r = weir_broadcast_error(b);
 
+    if (r == 0 && !weir__home_here(&t->pump.home))
+        r = -EXDEV;
     if (r < 0)
         return weir__stream_poison(r);
     at = broadcast_place(t);

@@ -329,12 +329,11 @@ int weir_peek(weir_stream *s, void **item)
 
     if (r < 0 || !item || s->ops != &window_peek_ops)
         return r < 0 ? (int)r : -EINVAL;
-    if (s->busy)
-        return -EBUSY;
+    r = weir__stream_enter(s);
+    if (r != WEIR__STREAM_OPEN)
+        return (int)r;
     w = s->self;
-    s->busy = true;
-    r = window_fill(w, 1);
-    s->busy = false;
+    r = weir__stream_leave(s, window_fill(w, 1));
     if (r > 0)
         *item = window_item(w, w->at);
     return (int)r;

@@ -18,21 +18,12 @@ static bool lock_try(uint32_t *lock)
            __atomic_compare_exchange_n(lock, &free, 1, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
 }
 
-static inline void lock_pause(void)
-{
-#if defined(__x86_64__)
-    __builtin_ia32_pause();
-#else
-    __asm__ volatile("yield");
-#endif
-}
-
 void weir__lock_sleep(uint32_t *lock)
 {
     for (int i = 0; i < LOCK_SPINS; i++) {
         if (lock_try(lock))
             return;
-        lock_pause();
+        weir__lock_pause();
     }
     while (__atomic_exchange_n(lock, 2, __ATOMIC_ACQUIRE) != 0)
         syscall(SYS_futex, lock, FUTEX_WAIT_PRIVATE, 2, NULL, NULL, 0);

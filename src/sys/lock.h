@@ -12,6 +12,16 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* For loops that wait for another thread. */
+static inline void weir__lock_pause(void)
+{
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#else
+    __asm__ volatile("yield");
+#endif
+}
+
 void weir__lock_sleep(uint32_t *lock);
 void weir__lock_rouse(uint32_t *lock);
 
