@@ -10,15 +10,16 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <weir/base.h>
 
 struct weir__hash_key {
     uint64_t k[2];
 };
 
 /* A key that no other object has; from weir__seed_next. */
-struct weir__hash_key weir__hash_key_new(void);
+WEIR_API struct weir__hash_key weir__hash_key_new(void);
 
 /* The hash of len bytes at data (which may be NULL for none). */
-uint64_t weir__hash(const struct weir__hash_key *key, const void *data, size_t len);
+WEIR_API uint64_t weir__hash(const struct weir__hash_key *key, const void *data, size_t len);
 
 #endif

@@ -150,7 +150,7 @@ int weir__pen_go_on(struct weir__pen *p, struct weir__loop *to, int (*fn)(void *
 
     if (r == 0)
         r = pen_open(p);
-    return r < 0 ? r : weir__scope_admit_on(to, p->scope, fn, arg, opts);
+    return r < 0 ? r : weir__scope_admit_on(to, p->scope, fn, arg, opts, NULL);
 }
 
 int weir__pen_go(struct weir__pen *p, int (*fn)(void *), void *arg, const char *name)

@@ -88,7 +88,7 @@ static void crew_arrives(struct weir__letter *letter)
     weir__list_append(&c->jobs, &j->link);
     if (++c->queued <= c->starting)
         return;
-    r = weir__scope_admit(c->scope, crew_worker, c, &opts);
+    r = weir__scope_admit(c->scope, crew_worker, c, &opts, NULL);
     c->starting += r == 0;
     if (r < 0 && c->scope->running == 1) /* the foreman */
         crew_refuse(crew_take(c), r);
