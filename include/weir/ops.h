@@ -112,7 +112,7 @@ struct weir_pages_opts {
 WEIR_API weir_stream *weir_pages(const struct weir_pages_opts *opts, void *ctx,
                                  struct weir_type type);
 WEIR_API uint64_t weir_page_number(const weir_page *page); /* from 0 */
-/* The cursor, *n bytes and a zero behind them; NULL on the first page, or if none was set. */
+/* The cursor, *n bytes (n may be NULL) and a zero; NULL on the first page, or if none was set. */
 WEIR_API const char *weir_page_cursor(const weir_page *page, size_t *n);
 /* Copied; 1 .. 64 KiB bytes.  0, -EINVAL, -ENOMEM. */
 WEIR_API int weir_page_next(weir_page *page, const void *cursor, size_t n);
