@@ -144,7 +144,7 @@ static ssize_t stream_latch(weir_stream *s, ssize_t r)
     return r;
 }
 
-/* A source that never parks shares the loop all the same; each stage above it pays as well. */
+/* A source that never parks shares the loop all the same. */
 static inline void stream_charge(void)
 {
     struct weir__loop *l = weir__loop_get();
@@ -159,7 +159,8 @@ ssize_t weir_pull(weir_stream *s, void *items, size_t max)
 
     if (WEIR__UNLIKELY(!s || !items || !max))
         return -EINVAL;
-    stream_charge();
+    if (!s->unpaid)
+        stream_charge();
     if (WEIR__UNLIKELY(s->poison || s->ended))
         return s->poison ? s->poison : s->end;
     if (WEIR__UNLIKELY(s->busy))
