@@ -14,7 +14,8 @@
  * said with it; where nothing is said it holds nothing.
  *
  * A callback that fails ends the stream after the items before it; that item
- * and those already taken behind it are dropped and counted.
+ * and those already taken behind it are dropped and counted.  Upstream is
+ * closed with the stream, or where it is said sooner.
  */
 #ifndef WEIR_OPS_H
 #define WEIR_OPS_H

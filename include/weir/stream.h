@@ -10,9 +10,16 @@
  *
  * Batches never wait: a pull gives what is there, at least one item.  A pull
  * counts for the fiber's share of the turn, so a source that never parks starves
- * nobody, and an end sees a cancel between two pulls.  Parking
- * in a callback of map, filter, scan or fold works, but holds up the batch;
- * `then` and weir_par_map are for callbacks that park.
+ * nobody, and an end sees a cancel between two pulls.  Parking in a callback of
+ * map, filter, scan or fold works, but holds up the batch; `then` and
+ * weir_par_map are for callbacks that park.
+ *
+ * Of every operator, where nothing else is said: a stream, function or `opts`
+ * that is NULL, a size, limit or number of 0, a negative span, an unknown mode
+ * and a nonzero reserved word are -EINVAL.  No items make no items.  The end and
+ * the failure of its source are its own, after what came before.  While nobody
+ * pulls, a stage without a fiber does nothing and its source waits; one with a
+ * fiber goes on as far as it may hold items.
  */
 #ifndef WEIR_STREAM_H
 #define WEIR_STREAM_H
@@ -74,14 +81,18 @@ WEIR_API uint64_t weir_stream_dropped(const weir_stream *s);
 
 /* --- sources --------------------------------------------------------------- */
 
-/* Borrows the array until close; moves its items out (clones them if the type has a drop). */
+/*
+ * Borrows the array until close.  Items are copied; cloned if the type has a
+ * drop, which then needs a clone (-EINVAL): one that fails is the end.  n 0: empty.
+ */
 WEIR_API weir_stream *weir_array(const void *items, size_t n, struct weir_type type);
-WEIR_API weir_stream *weir_range(int64_t from, int64_t to); /* int64_t, from <= i < to */
+/* int64_t, from <= i < to; that may be none. */
+WEIR_API weir_stream *weir_range(int64_t from, int64_t to);
 WEIR_API weir_stream *weir_empty(struct weir_type type);
-WEIR_API weir_stream *weir_never(struct weir_type type); /* parks until cancelled */
-WEIR_API weir_stream *weir_fail(struct weir_type type, int code);
+WEIR_API weir_stream *weir_never(struct weir_type type);          /* parks until cancelled */
+WEIR_API weir_stream *weir_fail(struct weir_type type, int code); /* code < 0 */
 
-/* next(ctx, NULL, out): 1 an item, 0 the end, negative a failure. */
+/* next(ctx, NULL, out), one at a time: 1 an item, 0 the end, negative a failure.  May park. */
 WEIR_API weir_stream *weir_unfold(weir_fn *next, void *ctx, struct weir_type type);
 
 /* Receives until the channel closes; its close reason is the stream's end.  Borrows the channel. */
@@ -101,7 +112,7 @@ WEIR_API int weir_generator_emit(weir_generator *g, const void *item, size_t siz
 enum weir_missed { WEIR_BURST = 0, WEIR_DELAY, WEIR_SKIP };
 
 struct weir_interval_opts {
-    weir_span period;        /* > 0 */
+    weir_span period;        /* > 0, at most 2^60 ns */
     uint32_t first_now;      /* 1: the first tick at once, else after a period */
     enum weir_missed missed; /* ticks that came too late: all at once, shifted, left out */
     uint32_t reserved[2];
@@ -170,6 +181,7 @@ WEIR_API weir_stream *weir_apply(weir_stream *s, weir_kernel *kernel, struct wei
 
 /* The first n; upstream is closed with the n-th.  0 ends without a pull. */
 WEIR_API weir_stream *weir_take(weir_stream *s, uint64_t n);
+/* All but the first n, which are dropped.  0 is all. */
 WEIR_API weir_stream *weir_skip(weir_stream *s, uint64_t n);
 /* While fn(ctx, item, NULL) is 1; the item that ends it passes if `inclusive`, else is dropped. */
 WEIR_API weir_stream *weir_take_while(weir_stream *s, weir_fn *fn, void *ctx, int inclusive);
@@ -177,8 +189,9 @@ WEIR_API weir_stream *weir_take_while(weir_stream *s, weir_fn *fn, void *ctx, in
 WEIR_API weir_stream *weir_chain(weir_stream *a, weir_stream *b);
 
 /*
- * Groups of n: an item of this stage is n items of the source in a row, with
- * the count.  The last group may be smaller; also before an error.
+ * Groups of n > 0: an item of this stage is n items of the source in a row, with
+ * the count.  The last group may be smaller, also before an error, never empty.
+ * A pull that is cut leaves a group half full for the next; closing drops it.
  */
 struct weir_chunk {
     size_t n;
@@ -204,6 +217,8 @@ struct weir_stage_opts {
  * a queue.  Where items are weighed or may overflow it has one more in hand
  * for a moment, or, with WEIR_BLOCK, until there is room.  WEIR_FAIL: the one
  * that finds no room fails the stream with WEIR_EFULL, after what is queued.
+ * NULL opts: all defaults.  What is queued comes before the end or a failure;
+ * closing drops it.
  * weir_shape_stats (shape.h) has its books.
  *
  * With weir_config.loops the fiber may be on another loop, counted round from
@@ -222,8 +237,9 @@ typedef int weir_key_fn(void *ctx, const void *item, uint64_t *key);
 enum weir_par_error { WEIR_PAR_FAIL_FAST = 0, WEIR_PAR_DRAIN, WEIR_PAR_HANDLE };
 
 struct weir_par_opts {
-    uint32_t limit;   /* attempts running at once; > 0 */
-    uint32_t window;  /* items held: running, in backoff, waiting their turn; 0: 4 x limit */
+    uint32_t limit;   /* attempts running at once; 1 .. 2^22 */
+    uint32_t window;  /* items held: running, in backoff, waiting their turn; 0: 4 x limit;
+                         else limit .. 2^24 */
     uint32_t ordered; /* 1: results in the order of the items */
     enum weir_par_error on_error; /* DRAIN: what runs may end, its results come first */
     weir_policy *policy;          /* borrowed; a job in backoff holds no slot and no stack */

@@ -161,8 +161,10 @@ static weir_stream *chunk_make(const struct weir_stream_ops *ops, struct chunk_s
     if (!g)
         return weir__stream_refuse(-ENOMEM, s, NULL);
     made = weir__self_stream(ops, g, out, true, &g->me);
-    if (!made->poison)
+    if (!made->poison) {
         made->steady = steady;
+        made->unpaid = ops != &unchunk_ops; /* it may have a million at hand */
+    }
     return made;
 }
 

@@ -51,6 +51,7 @@ static weir_stream *slice_make(const struct weir_stream_ops *ops, const struct s
         return s;
     }
     l->me = s;
+    s->unpaid = true;
     s->steady = l->source->steady && (!l->second || l->second->steady) && !l->fn;
     return s;
 }

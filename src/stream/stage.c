@@ -172,6 +172,7 @@ static weir_stream *stage_wrap(struct stage *g, weir_stream *s, const struct sta
         stage_close(g, out->poison);
         return out;
     }
+    out->unpaid = true;
     out->steady = g->kernel && s->steady; /* a callback may park, and must not be cut */
     g->me = out;
     return out;

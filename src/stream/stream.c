@@ -208,7 +208,7 @@ static __attribute__((noinline)) ssize_t stream_pull_first(weir_stream *s, void 
     return r == WEIR__STREAM_OPEN ? weir__stream_leave(s, s->ops->pull(s->self, items, max)) : r;
 }
 
-/* A source that never parks shares the loop all the same; each stage above it pays as well. */
+/* A source that never parks shares the loop all the same. */
 static inline void stream_charge(struct weir__loop *l)
 {
     if (l && (l->budget == 0 || --l->budget == 0))
@@ -222,7 +222,8 @@ ssize_t weir_pull(weir_stream *s, void *items, size_t max)
 
     if (WEIR__UNLIKELY(!s || !items || !max))
         return -EINVAL;
-    stream_charge(l);
+    if (!s->unpaid)
+        stream_charge(l);
     if (WEIR__UNLIKELY(!l || __atomic_load_n(&s->door, __ATOMIC_RELAXED) != l->number))
         return stream_pull_first(s, items, max);
     __atomic_store_n(&s->door, STREAM_BUSY, __ATOMIC_RELAXED);

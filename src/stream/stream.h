@@ -32,6 +32,7 @@ struct weir_stream {
     uint64_t door;
     bool closed; /* ops->close has been called */
     bool steady; /* a timer of another stage may cut a pull: nothing here or above minds */
+    bool unpaid; /* a pull costs nothing of the turn: what it pulls itself does */
     struct weir_type type;
     const struct weir_stream_ops *ops;
     void *self;
