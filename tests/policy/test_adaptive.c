@@ -264,6 +264,21 @@ TEST_WITH(H6_two_speeds_and_a_slower_server_settle, .timeout = 60)
     }
 }
 
+/* To learn what a call takes without a queue, a quarter of one window's work is given up, not all. */
+TEST_WITH(a_dip_never_drains_live_traffic, .timeout = 60)
+{
+    for (int k = 0; k < 2; k++) {
+        struct weir_adaptive a = limit_of(delay_laws[k], 1000);
+
+        world(100, WEIR_MS(20), 0);
+        drive(&a, 1, WEIR_S(30), 1000);
+        drive(&a, 1, WEIR_S(60), 1000);
+        near(mean_of[0], 100);
+        LT(lowest, 90); /* it does dip */
+        LE(60, lowest);
+    }
+}
+
 TEST_WITH(H7_two_limits_on_one_server_share_it, .timeout = 60)
 {
     for (int k = 0; k < 3; k++) {

@@ -136,6 +136,14 @@ TEST(bad_options_and_impossible_takes_answer_at_once)
     EQ(weir_rate_init(&r, NULL), -EINVAL);
     r = RATE(.per_sec = 1000000, .burst = UINT32_MAX);
     EQ(weir_rate_take(&r, UINT32_MAX, T0), 0);
+    for (uint32_t per_ns = 1; per_ns < 10; per_ns += 2) { /* faster than the clock */
+        int admitted = 0;
+        r = RATE(.count = per_ns, .period = 1, .burst = 3);
+        for (int i = 0; i < 1000; i++)
+            admitted += weir_rate_take(&r, 1, T0 + i / 100) == 0;
+        LE(admitted, 3 + (int)per_ns * 10);
+        LE((int)per_ns * 9, admitted);
+    }
     r = RATE(.per_sec = 5, .burst = 4);
     EQ(weir_rate_take(&r, 5, T0), WEIR_ERATE);
     EQ(weir_rate_take(&r, 0, T0), 0);
