@@ -150,6 +150,7 @@ static void fiber_entry(void)
     weir_scope *scope = me->scope;
     int r;
 
+    WEIR__OUTERMOST();
     WEIR__ASAN_ENTER(NULL, NULL, NULL);
     weir__state_set(me, WEIR__RUNNING);
     r = me->fn(me->arg);

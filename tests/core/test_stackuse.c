@@ -56,12 +56,12 @@ static int program(void *arg)
     weir_scope *s = weir_scope_open(NULL);
 
     (void)arg;
-    start_large(s, LARGE);
+    start_large(s, LARGE / 2);
     EQ(weir_scope_close(&s), 0);
     s = weir_scope_open(NULL);
     for (int i = 0; i < SMALLS; i++) /* one of them on the stack that was used before */
         start_small(s);
-    start_large(s, LARGE / 2);
+    start_large(s, LARGE);
     return weir_scope_close(&s);
 }
 
