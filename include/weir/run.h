@@ -25,7 +25,8 @@ struct weir_config {
     void (*log)(void *ctx, int level, const char *text); /* NULL: silent; may not call weir */
     void *log_ctx;
     uint32_t catch_overflow; /* 1: SIGSEGV names the fiber whose stack overflowed; one loop only */
-    uint32_t reserved[5];    /* must be zero */
+    uint32_t stack_use;      /* 1: `log` gets, at the end, how much stack each spawn site used */
+    uint32_t reserved[4];    /* must be zero */
 };
 
 /*

@@ -1,6 +1,6 @@
 /*
- * annotate.h -- ASan, TSan and valgrind are told of each switch; without them
- * all of this is nothing.
+ * annotate.h -- ASan, TSan and valgrind are told of each switch, unwinders of
+ * the end of a stack; without them all of this is nothing.
  */
 #ifndef WEIR__ANNOTATE_H
 #define WEIR__ANNOTATE_H
@@ -39,6 +39,15 @@
 #define WEIR__TSAN_NEW() NULL
 #define WEIR__TSAN_FREE(f) ((void)(f))
 #define WEIR__TSAN_SWITCH(f) ((void)(f))
+#endif
+
+/* In the first function of a stack: here unwinding ends. */
+#if defined(__GCC_HAVE_DWARF2_CFI_ASM) && defined(__x86_64__)
+#define WEIR__OUTERMOST() __asm__ volatile(".cfi_undefined rip")
+#elif defined(__GCC_HAVE_DWARF2_CFI_ASM) && defined(__aarch64__)
+#define WEIR__OUTERMOST() __asm__ volatile(".cfi_undefined x30")
+#else
+#define WEIR__OUTERMOST() ((void)0)
 #endif
 
 #ifdef WEIR_HAVE_VALGRIND

@@ -179,7 +179,8 @@ struct weir__loop {
     struct weir__inbox *inbox;     /* NULL until another thread may knock */
     struct weir__offload *offload; /* NULL until used */
     struct weir__watchdog *watchdog;
-    void *signal_stack; /* of the overflow handler; NULL if none */
+    struct weir__stackuse *stackuse; /* NULL if not asked for */
+    void *signal_stack;              /* of the overflow handler; NULL if none */
     struct weir_config config;
     struct weir_alloc alloc_before; /* of this thread, when the loop came up */
     uint64_t turns;                 /* read by the watchdog's thread */

@@ -11,6 +11,7 @@
 #include <weir/sync.h>
 
 #include "core/chan.h"
+#include "core/stackuse.h"
 
 enum { DUMP_LINE = 512, DUMP_LOGGED = 60 };
 
@@ -160,6 +161,12 @@ void weir__dump_log(struct weir__loop *l, const struct weir__node *n)
     dump_node(&d, n, 0);
 }
 
+static void dump_stack_line(void *ctx, const char *text)
+{
+    dump_print(ctx, "%s", text);
+    dump_line_ends(ctx);
+}
+
 int weir_dump(int fd)
 {
     struct weir__loop *l = weir__loop_get();
@@ -172,5 +179,6 @@ int weir_dump(int fd)
     if (flags < 0 || (flags & O_ACCMODE) == O_RDONLY)
         return -EBADF;
     dump_node(&d, &l->top->node, 0);
+    weir__stackuse_lines(l, dump_stack_line, &d);
     return d.result;
 }

@@ -16,6 +16,7 @@
 #include "core/group.h"
 #include "core/inbox.h"
 #include "core/local.h"
+#include "core/stackuse.h"
 #include "sys/clock.h"
 #include "sys/lock.h"
 #include "sys/pages.h"
@@ -149,6 +150,7 @@ static void fiber_entry(void)
     weir_scope *scope = me->scope;
     int r;
 
+    WEIR__OUTERMOST();
     WEIR__ASAN_ENTER(NULL, NULL, NULL);
     weir__state_set(me, WEIR__RUNNING);
     r = me->fn(me->arg);
@@ -156,6 +158,8 @@ static void fiber_entry(void)
         r = weir__scope_unwind(me, r);
     if (WEIR__UNLIKELY(me->slots[WEIR__SLOT_LOCALS] != NULL))
         fiber_locals_leave(me);
+    if (WEIR__UNLIKELY(l->stackuse != NULL))
+        weir__stackuse_note(l, me);
     if (me->feeds)
         weir__chan_fed(me->feeds, r);
     if (me->drains)
@@ -204,6 +208,8 @@ static void fiber_prepare(struct weir__fiber *f, weir_scope *s, int (*fn)(void *
     f->asan = NULL;
     memset(f->slots, 0, sizeof f->slots);
     WEIR__ASAN_CLEAR(f->stack, f->stack_size);
+    if (WEIR__UNLIKELY(f->loop->stackuse != NULL))
+        weir__stackuse_clean(f);
     f->sp = weir__switch_prepare(f, fiber_entry);
 }
 

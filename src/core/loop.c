@@ -16,6 +16,7 @@
 #include "core/door.h"
 #include "core/group.h"
 #include "core/inbox.h"
+#include "core/stackuse.h"
 #include "sys/clock.h"
 #include "sys/shadow.h"
 
@@ -53,7 +54,7 @@ int weir__loop_configure(struct weir_config *c, const struct weir_config *given)
         c->stack = WEIR__ASAN || WEIR__TSAN ? 256 << 10 : 64 << 10;
     if (c->stack < 16 << 10 || c->stack > 64 << 20 || c->grace < 0 || c->watchdog < 0)
         return -EINVAL;
-    if (c->offload_threads > 1024 || c->catch_overflow > 1)
+    if (c->offload_threads > 1024 || c->catch_overflow > 1 || c->stack_use > 1)
         return -EINVAL;
     if (c->offload_threads == 0)
         c->offload_threads = 4;
@@ -283,6 +284,7 @@ void weir__loop_down(struct weir__loop *l)
     weir__doors_shut(l);
     weir__offload_free(l);
     weir__poller_free(l);
+    weir__stackuse_close(l);
     weir__scope_destroy(l->top);
     weir__fiber_pools_free(l);
     weir__timer_free(l);
@@ -313,6 +315,8 @@ static int loop_start(struct weir__loop *l)
         r = weir__watchdog_start(l);
     if (r == 0 && l->config.catch_overflow)
         r = weir__overflow_catch(l);
+    if (r == 0 && l->config.stack_use)
+        r = weir__stackuse_open(l);
     return r;
 }
 

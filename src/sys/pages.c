@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <unistd.h>
@@ -79,4 +80,27 @@ void *weir__pages_slab(size_t size, size_t count)
 void weir__pages_free(void *slab, size_t size, size_t count)
 {
     munmap(slab, size * count);
+}
+
+void weir__pages_zero(void *at, size_t size)
+{
+    if (madvise(at, size, MADV_DONTNEED) < 0)
+        memset(at, 0, size); /* locked memory */
+}
+
+const char *weir__pages_resident(const char *at, size_t size)
+{
+    unsigned char in[64];
+
+    for (size_t done = 0; done < size;) {
+        size_t run = size - done < sizeof in * WEIR__PAGE ? size - done : sizeof in * WEIR__PAGE;
+
+        if (mincore((void *)(uintptr_t)(at + done), run, in) < 0)
+            return at + done; /* not to be told: as if it were */
+        for (size_t i = 0; i < run / WEIR__PAGE; i++)
+            if (in[i] & 1)
+                return at + done + i * WEIR__PAGE;
+        done += run;
+    }
+    return at + size;
 }
