@@ -155,7 +155,7 @@ static inline struct weir__waiter *chan_wake(weir_chan *ch, struct weir__list *l
 
     if (WEIR__UNLIKELY(!w))
         return NULL;
-    if (WEIR__UNLIKELY(ch->standing))
+    if (WEIR_THREADS && WEIR__UNLIKELY(ch->standing))
         chan_woke_many(ch, w, blocked);
     else
         *blocked += w->fiber->loop->now - w->fiber->since;

@@ -3,6 +3,7 @@
  * left when the run ends.
  */
 #include <stdlib.h>
+#include <weir/door.h>
 
 #include "core/core.h"
 #include "core/world.h"
@@ -278,4 +279,22 @@ TEST(the_record_of_a_fiber_has_not_grown)
     LE(sizeof(struct weir__fiber), 272u);
     LE(sizeof(struct weir__node), 80u);
     LE(sizeof(struct weir__waiter), 48u);
+}
+
+/* --- a build without `threads` -------------------------------------------- */
+
+static int door_error(void *arg)
+{
+    weir_door *d = weir_door_open();
+    int r = weir_door_error(d);
+    (void)arg;
+    EQ(weir_door_close(&d), r);
+    return r;
+}
+
+TEST(several_loops_and_doors_are_there_or_refused)
+{
+    struct weir_config two = {.loops = 2};
+    EQ(weir_run(&two, run_seven, NULL), WEIR_THREADS ? 7 : -ENOTSUP);
+    EQ(weir_run(NULL, door_error, NULL), WEIR_THREADS ? 0 : -ENOTSUP);
 }
