@@ -72,7 +72,8 @@ static void errand_whole(struct world *w, void (*fn)(struct world *))
     TEST(NAME)                                                                                     \
     {                                                                                              \
         EQ(world_real(NAME##__fiber, NULL), 0);                                                    \
-        EQ(weir_run(&(struct weir_config){.loops = 2}, NAME##__fiber, NULL), 0);                   \
+        EQ(weir_run(&(struct weir_config){.loops = 2, .alloc = test_alloc}, NAME##__fiber, NULL),  \
+           0);                                                                                     \
     }                                                                                              \
     static int NAME##__fiber(void *world__arg __attribute__((unused)))
 

@@ -50,10 +50,12 @@ static void block_free_if_last(struct state *s, int a)
         s->v[B_FREED]++;
 }
 
+enum { B_NOT_HELD = 1, B_NOT_CLAIMED }; /* mistakes */
+
 /* Pops the waiter; whoever has its claim decides how its wait ends, and tells after the section. */
 static bool block_wake(struct state *s, uint8_t what)
 {
-    bool won = s->v[B_LISTED] && s->v[B_CLAIM];
+    bool won = s->v[B_LISTED] && (s->v[B_CLAIM] || s->v[B_MISTAKE] == B_NOT_CLAIMED);
 
     s->v[B_LISTED] = 0;
     if (won) {
@@ -85,7 +87,7 @@ static bool block_waiter(struct state *s)
             return go(s, 0, 9);
         }
         v[B_CLAIM] = v[B_LISTED] = 1;
-        v[B_REFS] += !v[B_MISTAKE];
+        v[B_REFS] += v[B_MISTAKE] != B_NOT_HELD;
         block_unlock(s, 0, false);
         return go(s, 0, 2);
     case 2: /* parked */
@@ -97,7 +99,7 @@ static bool block_waiter(struct state *s)
         return block_lock(s) && go(s, 0, 4);
     case 4:
         v[B_LISTED] = 0;
-        block_unlock(s, 0, !v[B_MISTAKE]);
+        block_unlock(s, 0, v[B_MISTAKE] != B_NOT_HELD);
         return go(s, 0, 5);
     case 5:
         block_free_if_last(s, 0);
@@ -202,7 +204,9 @@ TEST(a_block_is_freed_once_after_all_and_its_value_is_had_or_dropped_once)
     m.start.v[B_REFS] = 2;
     m.start.v[B_FUTURE] = m.start.v[B_PROMISE] = 1;
     broken = m;
-    broken.start.v[B_MISTAKE] = 1; /* who stands there does not hold it */
+    broken.start.v[B_MISTAKE] = B_NOT_HELD; /* who stands there does not hold it */
+    expect("block", m, broken);
+    broken.start.v[B_MISTAKE] = B_NOT_CLAIMED; /* it is handed to who has just given up */
     expect("block", m, broken);
 }
 
