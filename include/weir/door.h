@@ -25,7 +25,10 @@ WEIR_BEGIN
 
 typedef struct weir_door weir_door;
 
-/* In a fiber.  Never NULL: a poisoned handle for WEIR_ENOFIBER, -ENOMEM, -EMFILE, -ENFILE. */
+/*
+ * In a fiber.  Never NULL: a poisoned handle for WEIR_ENOFIBER, -ENOMEM, -EMFILE,
+ * -ENFILE; -ENOTSUP in a build without `threads`.
+ */
 WEIR_API weir_door *weir_door_open(void);
 
 /*

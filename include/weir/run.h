@@ -15,7 +15,8 @@ WEIR_BEGIN
 enum weir_log_level { WEIR_LOG_ERROR = 1, WEIR_LOG_WARN, WEIR_LOG_INFO };
 
 struct weir_config {
-    uint32_t loops;           /* threads with a loop each, 0 .. 256; 0: one (loop.h) */
+    uint32_t loops;           /* threads with a loop each, 0 .. 256; 0: one (loop.h); more than
+                                 one is -ENOTSUP in a build without `threads` */
     uint32_t stack;           /* bytes a fiber's stack reserves, 16 KiB .. 64 MiB; 0: 64 KiB */
     uint32_t offload_threads; /* 0: 4 */
     uint32_t offload_queue;   /* jobs that may wait for a thread; 0: 1024 */

@@ -28,7 +28,8 @@ struct weir_scope_opts {
     enum weir_on_error on_error; /* WEIR_KEEP: a failure does not cancel the others */
     uint32_t stack;              /* stack size of fibers started here; 0: weir_config's */
     const char *name;            /* static; for dumps */
-    uint32_t reserved[4];        /* must be zero */
+    uint32_t spread; /* 1: each fiber starts on the least busy loop (loop.h), and stays there */
+    uint32_t reserved[3]; /* must be zero */
 };
 
 struct weir_go_opts {

@@ -60,7 +60,7 @@ void weir__chan_leave(weir_chan *ch, struct weir__waiter *w);
 void weir__chan_woke_many(weir_chan *ch, struct weir__waiter *w, weir_span *blocked);
 static inline void weir__chan_woke(weir_chan *ch, struct weir__waiter *w, weir_span *blocked)
 {
-    if (WEIR__UNLIKELY(ch->standing))
+    if (WEIR_THREADS && WEIR__UNLIKELY(ch->standing))
         weir__chan_woke_many(ch, w, blocked);
     else
         *blocked += w->fiber->loop->now - w->fiber->since;

@@ -88,10 +88,11 @@ struct weir__waiter {
     struct weir__list link;
     struct weir__fiber *fiber;
     void *item;
-    size_t size;
+    union {
+        size_t size;
+        uint32_t *lock; /* many loops, in a select: that of what it stands for */
+    };
     uint32_t index;
-    int result;
-    uint32_t *lock; /* many loops, in a select: that of what it stands for */
 };
 
 /* Lives at the top of its own stack, so an idle fiber is one resident page. */
@@ -101,6 +102,7 @@ struct weir__fiber {
     struct weir__node *node;  /* innermost */
     uint8_t state;
     bool shielded; /* the present park cannot be cancelled */
+    bool placed;   /* many loops: it counts in its loop's `load` */
     uint8_t class;
     bool awaiting; /* it has opened its claim and not parked yet */
     int wake;
@@ -171,9 +173,10 @@ struct weir__loop {
     uint32_t index;
     uint32_t holding; /* locks of objects; what is woken meanwhile waits for their end */
     struct weir__fiber *woken, **woken_tail;
-    bool still;    /* asleep with nothing of its own to wake it */
-    bool stopping; /* of a helper: no more fibers will come */
-    uint32_t load; /* fibers that others have sent here; atomic */
+    bool still;      /* asleep with nothing of its own to wake it */
+    bool stopping;   /* of a helper: no more fibers will come */
+    uint32_t load;   /* fibers placed here, those on their way included; atomic */
+    uint32_t coming; /* those on their way; atomic */
 
     struct weir__poller *poller;   /* NULL until a descriptor is waited on */
     struct weir__inbox *inbox;     /* NULL until another thread may knock */
@@ -193,12 +196,23 @@ struct weir__main {
     int result;
 };
 
+/* The build's `threads` option; false: what is there for several loops only folds away. */
+#ifndef WEIR_THREADS
+#define WEIR_THREADS 1
+#endif
+
 extern WEIR_API __thread struct weir__loop *weir__loop_here;
 extern __thread struct weir__loop *weir__solo_here; /* the same if it is alone, else NULL */
 
 static inline struct weir__loop *weir__loop_get(void)
 {
     return weir__loop_here;
+}
+
+/* Whether it is one of several. */
+static inline bool weir__many(const struct weir__loop *l)
+{
+    return WEIR_THREADS && l->many;
 }
 
 /* Atomic for the watchdog's eyes only. */
@@ -232,7 +246,7 @@ int weir__home_many(uint32_t *home);
 
 static inline int weir__home(uint32_t *home)
 {
-    return WEIR__LIKELY(weir__solo_here) ? 0 : weir__home_many(home);
+    return !WEIR_THREADS || WEIR__LIKELY(weir__solo_here) ? 0 : weir__home_many(home);
 }
 
 int weir__loop_run(const struct weir_config *config, bool sim, uint64_t seed, int (*fn)(void *),
@@ -248,6 +262,13 @@ void weir__loop_pass(struct weir__loop *l);
 int weir__loop_result(const struct weir__loop *l, const struct weir__main *m);
 void weir__loop_down(struct weir__loop *l);
 void weir__loop_idles(struct weir__loop *l, bool idle);
+
+/* Of any loop, by any thread: whether it sleeps. */
+static inline bool weir__loop_idle(const struct weir__loop *l)
+{
+    return __atomic_load_n(&l->turns, __ATOMIC_RELAXED) >> 63;
+}
+
 void weir__loop_deadlock(struct weir__loop *l);
 /* All loops are still: the node to cancel, and whose it is. */
 struct weir__node *weir__group_deadlock(struct weir__loop *const *loops, uint32_t n,
@@ -367,12 +388,12 @@ struct weir__loop *weir__guard_many(uint32_t *lock);
 
 static inline struct weir__loop *weir__guard(uint32_t *lock)
 {
-    return WEIR__LIKELY(weir__solo_here) ? NULL : weir__guard_many(lock);
+    return !WEIR_THREADS || WEIR__LIKELY(weir__solo_here) ? NULL : weir__guard_many(lock);
 }
 
 static inline void weir__unguard(struct weir__loop *guard, uint32_t *lock)
 {
-    if (WEIR__UNLIKELY(guard))
+    if (WEIR_THREADS && WEIR__UNLIKELY(guard))
         weir__guard_give(guard, lock);
 }
 
@@ -419,7 +440,7 @@ weir__wait_solo(struct weir__fiber *me, weir_time deadline, const char *what, co
 static inline __attribute__((always_inline)) int
 weir__wait(struct weir__fiber *me, weir_time deadline, const char *what, const void *on)
 {
-    if (WEIR__UNLIKELY(me->loop->many))
+    if (WEIR__UNLIKELY(weir__many(me->loop)))
         return weir__wait_many(me, deadline, what, on);
     return weir__wait_solo(me, deadline, what, on);
 }
@@ -440,7 +461,6 @@ static inline void weir__waiter_init(struct weir__waiter *w, struct weir__fiber 
     w->item = item;
     w->size = 0;
     w->index = 0;
-    w->result = 0;
 }
 
 /* Wakes the first waiter of a list that still sleeps; the woken one, off the list, or NULL. */
@@ -485,6 +505,7 @@ struct weir_scope {
     struct weir_scope_opts opts;
     int first; /* the first cause */
     bool draining;
+    bool plain;          /* not draining, and no limit, results, or spread: weir_go just starts */
     uint8_t stack_class; /* of fibers started here */
     struct weir__list go_waiters, next_waiters, end_waiters, stop_waiters;
     struct weir_done *done;
@@ -499,7 +520,7 @@ weir_scope *weir__scope_new(struct weir__node *parent, struct weir__fiber *owner
 void weir__scope_destroy(weir_scope *s);
 int weir__scope_admit(weir_scope *s, int (*fn)(void *), void *arg, const struct weir_go_opts *opts,
                       const void *site);
-/* The same on the loop `to`. */
+/* The same on the loop `to`; NULL: on the least busy one. */
 int weir__scope_admit_on(struct weir__loop *to, weir_scope *s, int (*fn)(void *), void *arg,
                          const struct weir_go_opts *opts, const void *site);
 void weir__scope_ended(weir_scope *s, struct weir__fiber *f, int result);

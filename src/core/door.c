@@ -42,8 +42,11 @@ struct door_call {
     sem_t answered;
 };
 
-static weir_door door_poisons[] = {
-    {.poison = -ENOMEM}, {.poison = WEIR_ENOFIBER}, {.poison = -EMFILE}, {.poison = -ENFILE}};
+static weir_door door_poisons[] = {{.poison = -ENOMEM},
+                                   {.poison = WEIR_ENOFIBER},
+                                   {.poison = -EMFILE},
+                                   {.poison = -ENFILE},
+                                   {.poison = -ENOTSUP}};
 
 static weir_door *door_poison(int code)
 {
@@ -70,7 +73,7 @@ weir_door *weir_door_open(void)
 {
     struct weir__loop *l = weir__loop_get();
     weir_door *d;
-    int r = weir__self() ? weir__inbox_open(l) : WEIR_ENOFIBER;
+    int r = !WEIR_THREADS ? -ENOTSUP : weir__self() ? weir__inbox_open(l) : WEIR_ENOFIBER;
 
     if (r < 0)
         return door_poison(r);

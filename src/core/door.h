@@ -15,7 +15,7 @@ extern __thread weir_door *weir__door_here; /* the one this thread has entered *
 /* A thread without a loop that has entered a door. */
 static inline bool weir__outside(void)
 {
-    return WEIR__UNLIKELY(!weir__solo_here) && !weir__loop_here && weir__door_here;
+    return WEIR_THREADS && WEIR__UNLIKELY(!weir__solo_here) && !weir__loop_here && weir__door_here;
 }
 
 /* The public calls of the same names, made on the loop. */

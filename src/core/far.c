@@ -92,6 +92,7 @@ static void far_starts(struct weir__letter *letter)
     struct weir_go_opts opts = {.name = far->name, .stack = far->opts.stack};
     struct weir__fiber *f;
 
+    __atomic_sub_fetch(&l->coming, 1, __ATOMIC_RELAXED);
     far->scope = weir__scope_new(&l->top->node, NULL,
                                  &(struct weir_scope_opts){.on_error = WEIR_KEEP, .name = "far"});
     if (!far->scope || weir__fiber_start(l, far->scope, far_main, far, &opts, far->site) < 0) {
@@ -101,6 +102,7 @@ static void far_starts(struct weir__letter *letter)
     far->scope->far = far;
     f = WEIR__ENTRY(far->scope->fibers.next, struct weir__fiber, member);
     f->slots[WEIR__SLOT_LOCALS] = far->locals;
+    f->placed = true;
     f->feeds = far->opts.feeds; /* home has counted it in */
     f->drains = far->opts.drains;
 }
@@ -174,6 +176,7 @@ int weir__far_start(struct weir__loop *to, weir_scope *s, int (*fn)(void *), voi
     weir__list_append(&s->fars, &far->link);
     s->running++;
     __atomic_add_fetch(&to->load, 1, __ATOMIC_RELAXED);
+    __atomic_add_fetch(&to->coming, 1, __ATOMIC_RELAXED);
     weir__group_post(to, &far->start);
     return 0;
 }

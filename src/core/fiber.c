@@ -201,7 +201,7 @@ static void fiber_prepare(struct weir__fiber *f, weir_scope *s, int (*fn)(void *
     f->site = site ? site : (const void *)fn;
     f->feeds = f->drains = NULL;
     weir__state_set(f, WEIR__READY);
-    f->shielded = false;
+    f->shielded = f->placed = false;
     f->timer = (struct weir__timer){.fire = fiber_timeout};
     f->name[0] = '\0';
     f->waits = NULL;
@@ -292,8 +292,8 @@ int weir__wait_shielded(struct weir__fiber *me, const char *what, const void *on
     int r;
 
     me->shielded = true;
-    r = me->loop->many ? weir__wait_parked_many(me, what, on)
-                       : weir__wait_parked_solo(me, what, on);
+    r = weir__many(me->loop) ? weir__wait_parked_many(me, what, on)
+                             : weir__wait_parked_solo(me, what, on);
     me->shielded = false;
     return r;
 }
@@ -379,9 +379,10 @@ struct weir__loop *weir__guard_many(uint32_t *lock)
 {
     struct weir__loop *l = weir__loop_get();
 
-    if (l && l->many)
-        weir__guard_take(l, lock);
-    return l && l->many ? l : NULL;
+    if (!l || !weir__many(l))
+        return NULL;
+    weir__guard_take(l, lock);
+    return l;
 }
 
 void weir__guard_give(struct weir__loop *l, uint32_t *lock)
@@ -403,7 +404,7 @@ void weir__guard_give(struct weir__loop *l, uint32_t *lock)
 
 bool weir__sleeps_awaited(const struct weir__fiber *f)
 {
-    if (f->loop->many)
+    if (weir__many(f->loop))
         return __atomic_load_n(&f->claim, __ATOMIC_RELAXED) != 0;
     return f->state == WEIR__AWAITED;
 }
@@ -412,7 +413,7 @@ bool weir__wake_awaited(struct weir__fiber *f, int result, struct weir__waiter *
 {
     struct weir__loop *l = f->loop;
 
-    if (l->many) {
+    if (weir__many(l)) {
         if (!weir__claim_take(f))
             return false;
         f->wake = result;

@@ -78,16 +78,24 @@ void weir__group_sleep(struct weir__loop *l)
 
 /* --- placement --------------------------------------------------------- */
 
-/* The one to which the fewest have been sent; of equals another than this one, which is busy. */
+/* The fibers placed there; a loop that is awake, or soon will be, comes after all that sleep. */
+static uint64_t group_load(const struct weir__loop *l)
+{
+    bool sleeps = !__atomic_load_n(&l->coming, __ATOMIC_RELAXED) && weir__loop_idle(l);
+
+    return __atomic_load_n(&l->load, __ATOMIC_RELAXED) + (sleeps ? 0 : (uint64_t)1 << 32);
+}
+
+/* The least busy; of equals another than this one, which is busy. */
 static struct weir__loop *group_idlest(struct weir__loop *here)
 {
     struct weir__group *g = here->group;
-    struct weir__loop *best = NULL;
-    uint32_t least = UINT32_MAX;
+    struct weir__loop *best = here;
+    uint64_t least = UINT64_MAX;
 
     for (uint32_t i = 1; i <= g->count; i++) {
         struct weir__loop *l = g->loops[(here->index + i) % g->count];
-        uint32_t load = __atomic_load_n(&l->load, __ATOMIC_RELAXED);
+        uint64_t load = group_load(l);
 
         if (load < least) {
             least = load;

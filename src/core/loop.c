@@ -159,7 +159,7 @@ static void loop_idle(struct weir__loop *l)
         return;
     }
     if (!loop_may_wake(l)) {
-        if (l->many)
+        if (weir__many(l))
             weir__group_sleep(l);
         else
             weir__loop_deadlock(l);
@@ -174,7 +174,7 @@ static void loop_idle(struct weir__loop *l)
         loop_wait_real(l, until);
 }
 
-/* For the watchdog: a loop that sleeps is not held. */
+/* For the watchdog, and who places fibers: a loop that sleeps is not held. */
 void weir__loop_idles(struct weir__loop *l, bool idle)
 {
     uint64_t bit = (uint64_t)1 << 63;
@@ -356,7 +356,8 @@ int weir__loop_run(const struct weir_config *config, bool sim, uint64_t seed, in
         return -EBUSY;
     r = fn ? weir__loop_configure(&l.config, config) : -EINVAL;
     if (r == 0 && l.config.loops > 1)
-        return sim || l.config.catch_overflow ? -ENOTSUP : weir__group_run(&l.config, &m);
+        return !WEIR_THREADS || sim || l.config.catch_overflow ? -ENOTSUP
+                                                               : weir__group_run(&l.config, &m);
     if (r == 0)
         r = weir__loop_up(&l, sim, seed);
     if (r < 0)

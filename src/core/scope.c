@@ -56,6 +56,7 @@ weir_scope *weir__scope_new(struct weir__node *parent, struct weir__fiber *owner
     weir__list_init(&s->end_waiters);
     weir__list_init(&s->stop_waiters);
     s->loop = weir__loop_get();
+    s->plain = !s->opts.limit && !s->opts.results && !s->opts.spread;
     s->stack_class = weir__fiber_class(s->opts.stack ? s->opts.stack : s->loop->config.stack);
     return s;
 }
@@ -80,7 +81,7 @@ static int scope_opts_check(const struct weir_scope_opts *o)
             return -EINVAL;
     if (weir__deadline_check(o->deadline) < 0 || o->stack > 64 << 20)
         return -EINVAL;
-    if (o->results > 1 << 24 || (unsigned)o->on_error > WEIR_KEEP)
+    if (o->results > 1 << 24 || (unsigned)o->on_error > WEIR_KEEP || o->spread > 1)
         return -EINVAL;
     return 0;
 }
@@ -147,6 +148,27 @@ static int scope_refuses(const weir_scope *s)
     return s->opts.results && s->done_len + s->running >= s->opts.results ? -EAGAIN : 0;
 }
 
+static int scope_start_on(struct weir__loop *to, weir_scope *s, int (*fn)(void *), void *arg,
+                          const struct weir_go_opts *opts, const void *site)
+{
+    return to == s->loop ? weir__fiber_start(to, s, fn, arg, opts, site)
+                         : weir__far_start(to, s, fn, arg, opts, site);
+}
+
+/* Where it is chosen last, the choice is the newest. */
+static int scope_place(weir_scope *s, int (*fn)(void *), void *arg, const struct weir_go_opts *opts,
+                       const void *site)
+{
+    struct weir__loop *to = weir__group_pick(s->loop, WEIR_ANY_LOOP);
+    int r = scope_start_on(to, s, fn, arg, opts, site);
+
+    if (r == 0 && to == s->loop && weir__many(to)) { /* what goes elsewhere is counted by far.c */
+        WEIR__ENTRY(s->fibers.prev, struct weir__fiber, member)->placed = true;
+        __atomic_add_fetch(&to->load, 1, __ATOMIC_RELAXED);
+    }
+    return r;
+}
+
 __attribute__((noinline)) int weir__scope_admit_on(struct weir__loop *to, weir_scope *s,
                                                    int (*fn)(void *), void *arg,
                                                    const struct weir_go_opts *opts,
@@ -162,8 +184,7 @@ __attribute__((noinline)) int weir__scope_admit_on(struct weir__loop *to, weir_s
         r = scope_refuses(s);
     }
     if (r == 0)
-        r = to == s->loop ? weir__fiber_start(to, s, fn, arg, opts, site)
-                          : weir__far_start(to, s, fn, arg, opts, site);
+        r = to ? scope_start_on(to, s, fn, arg, opts, site) : scope_place(s, fn, arg, opts, site);
     if (r < 0) {
         scope_pass_room(s);
         if (!s->running && !s->promised)
@@ -175,9 +196,9 @@ __attribute__((noinline)) int weir__scope_admit_on(struct weir__loop *to, weir_s
 int weir__scope_admit(weir_scope *s, int (*fn)(void *), void *arg, const struct weir_go_opts *opts,
                       const void *site)
 {
-    if (WEIR__LIKELY(!s->node.why && !s->draining && !s->opts.results && !scope_full(s)))
+    if (WEIR__LIKELY(!s->node.why && s->plain))
         return weir__fiber_start(s->loop, s, fn, arg, opts, site);
-    return weir__scope_admit_on(s->loop, s, fn, arg, opts, site);
+    return weir__scope_admit_on(s->opts.spread ? NULL : s->loop, s, fn, arg, opts, site);
 }
 
 /* A scope is used on its own loop only; what is sent there by others goes by letter. */
@@ -229,7 +250,10 @@ int weir_go_on(weir_scope *s, int loop, int (*fn)(void *), void *arg,
     if (r < 0)
         return r;
     to = weir__group_pick(s->loop, loop);
-    return to ? weir__scope_admit_on(to, s, fn, arg, opts, __builtin_return_address(0)) : -EINVAL;
+    if (!to)
+        return -EINVAL;
+    return weir__scope_admit_on(loop == WEIR_ANY_LOOP ? NULL : to, s, fn, arg, opts,
+                                __builtin_return_address(0));
 }
 
 int weir_go(weir_scope *s, int (*fn)(void *), void *arg)
@@ -263,11 +287,22 @@ static void scope_note(weir_scope *s, int result)
         weir__node_cancel(&s->node, result);
 }
 
+static __attribute__((noinline, cold)) void scope_placed_ended(weir_scope *s, struct weir__fiber *f,
+                                                               int result)
+{
+    if (s->far) {
+        weir__far_ended(s->far, f, result);
+        return;
+    }
+    __atomic_sub_fetch(&s->loop->load, 1, __ATOMIC_RELAXED);
+    weir__scope_far_ended(s, f->arg, result);
+}
+
 void weir__scope_ended(weir_scope *s, struct weir__fiber *f, int result)
 {
     weir__list_remove(&f->member);
-    if (WEIR__UNLIKELY(s->far)) {
-        weir__far_ended(s->far, f, result);
+    if (WEIR_THREADS && WEIR__UNLIKELY(f->placed || s->far)) {
+        scope_placed_ended(s, f, result);
         return;
     }
     weir__scope_far_ended(s, f->arg, result);
@@ -524,6 +559,7 @@ int weir_scope_drain(weir_scope *s, weir_time deadline)
     if (scope_holds(s, me))
         return -EDEADLK;
     s->draining = true;
+    s->plain = false;
     weir__wake_all(&s->stop_waiters, 1);
     weir__wake_all(&s->go_waiters, -ECANCELED);
     while (s->running && r == 0) {

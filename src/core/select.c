@@ -76,8 +76,8 @@ static bool select_try(struct weir_select *c)
     weir_chan *ch = c->object;
 
     if (kind) {
-        c->result = WEIR__LIKELY(weir__solo_here) ? kind->look(c->object, c->item)
-                                                  : select_look_many(kind, c);
+        c->result = !WEIR_THREADS || WEIR__LIKELY(weir__solo_here) ? kind->look(c->object, c->item)
+                                                                   : select_look_many(kind, c);
         return c->result != WEIR__CHAN_PARK;
     }
     if (c->kind == WEIR_SELECT_STOP) {
@@ -286,7 +286,7 @@ static int select_wait_few(struct weir_select *cases, size_t n, weir_time deadli
 {
     struct weir__waiter w[SELECT_FEW];
 
-    if (WEIR__UNLIKELY(me->loop->many))
+    if (WEIR__UNLIKELY(weir__many(me->loop)))
         return select_wait_many(cases, n, deadline, me, w);
     return select_wait(cases, n, deadline, me, w);
 }
@@ -297,7 +297,7 @@ static __attribute__((noinline)) int select_wait_wide(struct weir_select *cases,
 {
     struct weir__waiter w[SELECT_MOST];
 
-    if (WEIR__UNLIKELY(me->loop->many))
+    if (WEIR__UNLIKELY(weir__many(me->loop)))
         return select_wait_many(cases, n, deadline, me, w);
     return select_wait(cases, n, deadline, me, w);
 }

@@ -32,7 +32,7 @@ static uint32_t *token_lock(void *object)
     struct weir__loop *l = weir__loop_get();
 
     (void)object;
-    return l && l->many ? &l->group->tokens : NULL;
+    return l && weir__many(l) ? &l->group->tokens : NULL;
 }
 
 static struct weir__loop *token_guard(void)

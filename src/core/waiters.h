@@ -76,7 +76,7 @@ weir__waiters_wait(void *words[2], void *item, weir_time deadline, const char *w
 {
     struct weir__waiter w;
 
-    if (WEIR__UNLIKELY(g))
+    if (WEIR_THREADS && WEIR__UNLIKELY(g))
         return weir__waiters_wait_many(words, item, deadline, what, g, lock);
     if (deadline == 0)
         return -EAGAIN;
@@ -157,7 +157,7 @@ static inline __attribute__((always_inline)) int
 weir__block_wait(struct weir__block *b, void *words[2], void *item, weir_time deadline,
                  const char *what, struct weir__loop *g)
 {
-    if (WEIR__UNLIKELY(g))
+    if (WEIR_THREADS && WEIR__UNLIKELY(g))
         return weir__block_wait_many(b, words, item, deadline, what, g);
     return weir__waiters_wait(words, item, deadline, what, NULL, NULL);
 }

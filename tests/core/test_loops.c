@@ -4,6 +4,8 @@
 #include <stdbool.h>
 #include <weir.h>
 
+#include "core/chan.h"
+#include "core/group.h"
 #include "core/world.h"
 
 enum { LOOPS = 3, ITEMS = 2000 };
@@ -54,18 +56,35 @@ LOOPS_TEST(a_fiber_runs_on_the_loop_it_was_sent_to_and_stays_there)
     return 0;
 }
 
+struct crew {
+    int begun; /* atomic */
+    int at[LOOPS];
+};
+
+/* Holds its loop until all have begun. */
+static int begins(void *arg)
+{
+    struct crew *c = arg;
+
+    c->at[weir_loop_index()]++;
+    __atomic_add_fetch(&c->begun, 1, __ATOMIC_RELAXED);
+    while (__atomic_load_n(&c->begun, __ATOMIC_RELAXED) < LOOPS - 1)
+        ;
+    return 0;
+}
+
 LOOPS_TEST(any_loop_is_the_one_with_the_least_to_do)
 {
-    weir_scope *s = weir_scope_open(NULL);
-    int at[2 * LOOPS - 2], count[LOOPS] = {0};
+    for (int k = 0; k < 20; k++) {
+        weir_scope *s = weir_scope_open(NULL);
+        struct crew c = {0};
 
-    for (int i = 0; i < 2 * LOOPS - 2; i++)
-        GO_ON(s, WEIR_ANY_LOOP, tells_its_loop, &at[i]);
-    EQ(weir_scope_close(&s), 0);
-    for (int i = 0; i < 2 * LOOPS - 2; i++)
-        count[at[i]]++;
-    for (int i = 1; i < LOOPS; i++)
-        OK(count[i] >= 1);
+        for (int i = 1; i < LOOPS; i++)
+            GO_ON(s, WEIR_ANY_LOOP, begins, &c);
+        EQ(weir_scope_close(&s), 0);
+        for (int i = 1; i < LOOPS; i++)
+            EQ(c.at[i], 1); /* not here: this loop is busy with placing them */
+    }
     return 0;
 }
 
@@ -104,17 +123,20 @@ static int opens_more(void *arg)
     GO(s, fiber_forever, NULL);
     GO_ON(s, 0, fiber_forever, NULL); /* back where it came from */
     GO_ON(s, 2, fiber_forever, NULL);
-    return weir_scope_close(&s) == -ECANCELED ? *(int *)arg : -EIO;
+    weir_event_set(arg);
+    return weir_scope_close(&s) == -ECANCELED ? 7 : -EIO;
 }
 
 LOOPS_TEST(scopes_nest_over_loops_and_a_cancel_goes_down)
 {
     weir_scope *s = weir_scope_open(&(struct weir_scope_opts){.results = 4});
-    int seven = 7;
+    struct weir_event open;
     struct weir_done d;
 
-    GO_ON(s, 1, opens_more, &seven);
-    EQ(weir_scope_next(s, &d, weir_after(WEIR_MS(5))), -ETIMEDOUT);
+    weir_event_init(&open);
+    GO_ON(s, 1, opens_more, &open);
+    EQ(weir_event_wait(&open, WEIR_NEVER), 0);
+    EQ(weir_scope_next(s, &d, 0), -EAGAIN);
     EQ(weir_scope_cancel(s, -EINTR), 0);
     while (weir_scope_next(s, &d, WEIR_NEVER) == -ECANCELED && weir_scope_running(s))
         (void)weir_yield();
@@ -192,6 +214,9 @@ static int alone(void *arg)
     EQ(weir_go_on(s, 1, fiber_result, &ran, NULL), -EINVAL);
     GO_ON(s, WEIR_ANY_LOOP, fiber_result, &ran);
     GO_ON(s, 0, fiber_result, &ran);
+    EQ(weir_scope_close(&s), 0);
+    s = weir_scope_open(&(struct weir_scope_opts){.spread = 1});
+    GO(s, fiber_result, &ran);
     return weir_scope_close(&s);
 }
 
@@ -207,6 +232,95 @@ TEST(one_loop_is_any_loop)
     many.catch_overflow = 1;
     EQ(weir_run(&many, alone, NULL), -ENOTSUP); /* one handler, one loop */
     many.catch_overflow = 0;
+}
+
+/* --- placing ------------------------------------------------------------ */
+
+/* Counts where it runs; holds its loop without parking, as work does. */
+static int works(void *arg)
+{
+    int *count = arg;
+    volatile int spin = 0;
+
+    __atomic_add_fetch(&count[weir_loop_index()], 1, __ATOMIC_RELAXED);
+    while (spin < 20000)
+        spin++;
+    return 0;
+}
+
+LOOPS_TEST(a_scope_that_spreads_uses_all_loops)
+{
+    weir_scope *s = weir_scope_open(&(struct weir_scope_opts){.spread = 1});
+    int count[LOOPS] = {0}, sum = 0;
+
+    for (int i = 0; i < 30 * LOOPS; i++)
+        GO(s, works, count);
+    EQ(weir_scope_running(s), 30 * LOOPS);
+    EQ(weir_scope_close(&s), 0);
+    for (int i = 0; i < LOOPS; i++) {
+        OK(count[i] > 0);
+        sum += count[i];
+    }
+    EQ(sum, 30 * LOOPS);
+    s = weir_scope_open(&(struct weir_scope_opts){.spread = 2});
+    EQ(weir_scope_close(&s), -EINVAL);
+    return 0;
+}
+
+LOOPS_TEST(what_was_placed_is_counted_until_it_ends_at_home_too)
+{
+    struct weir__group *g = weir__loop_get()->group;
+
+    for (int k = 0; k < 50; k++) {
+        weir_scope *s =
+            weir_scope_open(&(struct weir_scope_opts){.spread = 1, .results = 9, .limit = 90});
+        uint32_t sum = 0;
+        int at[9];
+
+        for (int i = 0; i < 9; i++)
+            GO(s, tells_its_loop, &at[i]);
+        for (uint32_t i = 0; i < LOOPS; i++)
+            sum += __atomic_load_n(&g->loops[i]->load, __ATOMIC_RELAXED);
+        LE(sum, 9);
+        EQ(weir_scope_close(&s), 0);
+        for (uint32_t i = 0; i < LOOPS; i++) {
+            EQ(__atomic_load_n(&g->loops[i]->load, __ATOMIC_RELAXED), 0);
+            EQ(__atomic_load_n(&g->loops[i]->coming, __ATOMIC_RELAXED), 0);
+        }
+    }
+    return 0;
+}
+
+static int feeds_one(void *arg)
+{
+    int x = 1;
+
+    return weir_send((weir_chan *)arg, &x, WEIR_NEVER) == 1 ? 0 : -EIO;
+}
+
+LOOPS_TEST(spread_fibers_feed_fail_and_are_cancelled_like_others)
+{
+    weir_chan *ch = weir_chan_new(WEIR_TYPE(int), 1);
+    weir_scope *s = weir_scope_open(&(struct weir_scope_opts){.spread = 1, .limit = 4});
+    int x, n = 0;
+
+    EQ(weir_chan_producer_add(ch), 0);
+    for (int i = 0; i < 4; i++)
+        EQ(weir_go_with(s, feeds_one, ch, &(struct weir_go_opts){.feeds = ch}), 0);
+    EQ(weir_chan_producer_done(ch, 0), 0);
+    while (weir_recv(ch, &x, WEIR_NEVER) == 1)
+        n++;
+    EQ(n, 4);
+    GO(s, fails_soon, NULL);
+    GO(s, fiber_forever, NULL);
+    GO(s, fiber_forever, NULL);
+    EQ(weir_scope_close(&s), -EIO);
+    s = weir_scope_open(&(struct weir_scope_opts){.spread = 1});
+    EQ(weir_scope_drain(s, WEIR_NEVER), 0);
+    EQ(weir_go(s, fiber_nothing, NULL), -ECANCELED);
+    EQ(weir_scope_close(&s), 0);
+    weir_chan_free(&ch);
+    return 0;
 }
 
 /* --- channels ---------------------------------------------------------- */
@@ -282,14 +396,17 @@ static int waits_to_send(void *arg)
     return weir_send((weir_chan *)arg, &x, WEIR_NEVER) == WEIR_ECLOSED ? 1 : -EIO;
 }
 
-/* Whoever has been sent to a loop before has had its turn there, once this returns. */
-static void everyone_has_run(void)
+static void until_all_stand(weir_chan *ch, uint32_t all)
 {
-    weir_scope *s = weir_scope_open(NULL);
+    uint32_t n = 0;
 
-    for (int i = 0; i < LOOPS; i++)
-        GO_ON(s, i, fiber_nothing, NULL);
-    EQ(weir_scope_close(&s), 0);
+    while (n < all) {
+        struct weir__loop *g = weir__guard(&ch->lock);
+
+        n = ch->standing;
+        weir__unguard(g, &ch->lock);
+        EQ(weir_sleep(weir_after(WEIR_US(50))), 0);
+    }
 }
 
 LOOPS_TEST(freeing_a_channel_wakes_those_who_wait_on_all_loops)
@@ -300,7 +417,7 @@ LOOPS_TEST(freeing_a_channel_wakes_those_who_wait_on_all_loops)
 
         for (int i = 0; i < 2 * LOOPS; i++)
             GO_ON(s, i % LOOPS, k % 2 ? waits_to_receive : waits_to_send, ch);
-        everyone_has_run(); /* and stands now */
+        until_all_stand(ch, 2 * LOOPS);
         weir_chan_free(&ch);
         EQ(weir_scope_close(&s), 0);
     }

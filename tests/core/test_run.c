@@ -3,6 +3,7 @@
  * left when the run ends.
  */
 #include <stdlib.h>
+#include <weir/door.h>
 
 #include "core/core.h"
 #include <weir/loop.h>
@@ -328,4 +329,22 @@ TEST(shadow_stacks_are_refused_by_a_clear_error_and_not_met)
     EQ(weir_run(NULL, fiber_nothing, NULL), 0);
     weir__shadow_ask = run_shadow_unknown;
     EQ(weir_run(NULL, fiber_nothing, NULL), 0);
+}
+
+/* --- a build without `threads` -------------------------------------------- */
+
+static int door_error(void *arg)
+{
+    weir_door *d = weir_door_open();
+    int r = weir_door_error(d);
+    (void)arg;
+    EQ(weir_door_close(&d), r);
+    return r;
+}
+
+TEST(several_loops_and_doors_are_there_or_refused)
+{
+    struct weir_config two = {.loops = 2};
+    EQ(weir_run(&two, run_seven, NULL), WEIR_THREADS ? 7 : -ENOTSUP);
+    EQ(weir_run(NULL, door_error, NULL), WEIR_THREADS ? 0 : -ENOTSUP);
 }

@@ -275,7 +275,8 @@ SIM_TEST(a_scope_with_wrong_options_is_poisoned)
         {.stack = (64 << 20) + 1},
         {.results = UINT32_MAX},
         {.on_error = (enum weir_on_error)7},
-        {.reserved = {0, 0, 0, 1}},
+        {.spread = 2},
+        {.reserved = {0, 0, 1}},
     };
     for (size_t i = 0; i < sizeof o / sizeof *o; i++) {
         struct weir_done d;

@@ -11,12 +11,17 @@
 
 enum { LOOPS = 3, MANY = 3 * LOOPS, ROUNDS = 60 };
 
+static int loops_run(int (*fn)(void *), void *arg)
+{
+    return weir_run(&(struct weir_config){.loops = LOOPS, .alloc = test_alloc}, fn, arg);
+}
+
 /* A test whose body is a fiber of the first of three loops. */
 #define LOOPS_TEST(NAME)                                                                           \
     static int NAME##__fiber(void *world__arg);                                                    \
     TEST(NAME)                                                                                     \
     {                                                                                              \
-        EQ(weir_run(&(struct weir_config){.loops = LOOPS}, NAME##__fiber, NULL), 0);               \
+        EQ(loops_run(NAME##__fiber, NULL), 0);                                                     \
     }                                                                                              \
     static int NAME##__fiber(void *world__arg __attribute__((unused)))
 
@@ -719,6 +724,41 @@ LOOPS_TEST(a_token_cancels_what_runs_under_it_on_all_loops)
     return 0;
 }
 
+static int runs_briefly(void *arg)
+{
+    (void)arg;
+    return weir_yield();
+}
+
+/* Ends by itself or by the cancel, whichever is first; and its frame is used again at once. */
+static int runs_again_and_again(void *arg)
+{
+    int r = 0;
+
+    while (r == 0)
+        r = weir_token_run(arg, runs_briefly, NULL);
+    return r == -EINTR ? 0 : r;
+}
+
+LOOPS_TEST(a_run_may_end_while_its_cancel_is_under_way)
+{
+    uint64_t x = test_seed();
+
+    for (int k = 0; k < 5 * ROUNDS; k++) {
+        struct weir_token t;
+        weir_scope *s = weir_scope_open(NULL);
+
+        EQ(weir_token_init(&t, NULL, WEIR_NEVER), 0);
+        for (int i = 1; i < MANY; i++)
+            GO_ON(s, 1 + i % (LOOPS - 1), runs_again_and_again, &t);
+        (void)weir_sleep(weir_after((weir_span)(random_next(&x) % 30) * 1000));
+        EQ(weir_token_cancel(&t, -EINTR), 0);
+        EQ(weir_scope_close(&s), 0);
+        EQ(weir_token_fini(&t), 0);
+    }
+    return 0;
+}
+
 static int ends_a_foreign_token(void *arg)
 {
     EQ(weir_token_fini(arg), -EXDEV);
@@ -851,4 +891,92 @@ LOOPS_TEST(select_stands_at_all_of_them_at_once)
         EQ(balance, 0);
     }
     return 0;
+}
+
+/* --- every point ---------------------------------------------------------- */
+
+struct point {
+    weir_promise *p;
+    weir_future *f;
+    weir_watch *watch;
+    weir_topic *topic;
+    weir_sub *sub;
+    struct weir_token token;
+};
+
+static int point_other(void *arg)
+{
+    struct point *w = arg;
+    struct item i = item_make(3);
+
+    if (weir_fulfil(w->p, &i) != 1)
+        item_drop(&i);
+    i = item_make(4);
+    if (weir_set(w->watch, &i) < 0)
+        item_drop(&i);
+    i = item_make(5);
+    if (weir_tell(w->topic, &i, WEIR_NEVER) != 1)
+        item_drop(&i);
+    return weir_token_cancel(&w->token, -EINTR);
+}
+
+/* What the other loop sends; 0 or the first failure. */
+static int point_receives(struct point *w, struct weir_watcher *r)
+{
+    struct item i = {0};
+    int got = weir_await(w->f, &i, WEIR_NEVER);
+
+    item_drop(&i);
+    if (got == 1)
+        got = weir_changed(r, &i, WEIR_NEVER);
+    item_drop(&i);
+    if (got == 1)
+        got = weir_hear(w->sub, &i, WEIR_NEVER);
+    item_drop(&i);
+    if (got == 1)
+        got = weir_token_run(&w->token, runs_till_told, NULL);
+    return got == -EINTR ? 0 : got;
+}
+
+static int point_main(void *arg)
+{
+    struct point w = {.p = weir_promise_new(item_type()),
+                      .watch = weir_watch_new(item_type(), NULL),
+                      .topic = weir_topic_new(item_type())};
+    weir_scope *s = weir_scope_open(NULL);
+    struct weir_watcher r;
+    int got, closed;
+
+    (void)arg;
+    w.f = weir_promise_future(w.p);
+    w.sub = weir_topic_subscribe(w.topic, &(struct weir_sub_opts){.capacity = 2});
+    (void)weir_watcher_init(&r, w.watch);
+    EQ(weir_token_init(&w.token, NULL, WEIR_NEVER), 0);
+    got = weir_go_on(s, 1, point_other, &w, NULL);
+    if (got == 0)
+        got = point_receives(&w, &r);
+    closed = weir_scope_close(&s);
+    weir_watcher_fini(&r);
+    weir_sub_free(&w.sub);
+    weir_future_free(&w.f);
+    weir_promise_free(&w.p);
+    weir_watch_free(&w.watch);
+    weir_topic_free(&w.topic);
+    EQ(weir_token_fini(&w.token), 0);
+    return got < 0 ? got : closed;
+}
+
+/* Faults are the first loop's; the other two go on. */
+static void point_run(void *arg)
+{
+    int r = loops_run(point_main, NULL);
+
+    (void)arg;
+    EQ(balance, 0);
+    OK(test_fault_hit() ? r <= 0 : r == 0);
+}
+
+TEST(what_is_between_loops_holds_whatever_fails_on_one)
+{
+    EVERY_POINT(point_run, NULL);
 }

@@ -5,7 +5,10 @@
 #   sh tests/outside/nolock.sh LIBRARY      TAP; x86-64 only
 set -u
 paths='weir_sem_take weir_sem_give weir_mutex_lock weir_mutex_unlock weir_chan_send weir_chan_recv
-       chan_send_slow chan_recv_slow sem_serve'
+       chan_send_slow chan_recv_slow sem_serve weir_event_set weir_event_wait weir_promise_send
+       weir_future_recv weir_watch_set weir_watcher_recv weir_topic_send weir_sub_recv
+       weir_rwlock_read weir_rwlock_write weir_rwlock_unlock weir_latch_down weir_latch_wait
+       weir_once_call weir_token_why weir_token_cancel weir_pool_get'
 # These do lock, and are here so that the test is known to see it.
 others='weir__guard_take weir__guard_give'
 

@@ -12,7 +12,7 @@
 
 static int on_two_loops(int (*fn)(void *), void *arg)
 {
-    struct weir_config c = {.loops = 2};
+    struct weir_config c = {.loops = 2}; /* malloc: one pool outlives its run */
 
     return weir_run(&c, fn, arg);
 }
