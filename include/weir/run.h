@@ -110,7 +110,12 @@ WEIR_API int weir_loop_call(int (*fn)(void *), void *arg);
 
 /* --- seeing it --------------------------------------------------------- */
 
-/* Writes who waits for what, since when, to a descriptor.  0 or a negative errno.  Never parks. */
+/*
+ * Writes who waits for what, since when, held by whom, and who waits for each
+ * other in a ring, to a descriptor; of several loops, for the one on which it is
+ * called.  0 or a negative errno.  Never parks.  When a deadlock is found the same,
+ * of all loops, goes to weir_config.log, a line at a time at WEIR_LOG_INFO.
+ */
 WEIR_API int weir_dump(int fd);
 
 WEIR_END

@@ -238,6 +238,8 @@ void weir__loop_deadlock(struct weir__loop *l);
 /* All loops are still: the node to cancel, and whose it is. */
 struct weir__node *weir__group_deadlock(struct weir__loop *const *loops, uint32_t n,
                                         struct weir__loop **owner);
+/* Loops that are all still, into the log of `to`: a line for each scope, fiber and ring. */
+void weir__dump_still(struct weir__loop *const *loops, uint32_t n, struct weir__loop *to);
 void weir__log(struct weir__loop *l, int level, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 

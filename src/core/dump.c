@@ -1,29 +1,216 @@
 /*
  * dump.c -- the tree of scopes and fibers as text: who waits for what, since
- * when.
+ * when, held by whom; and the rings of those who wait for each other.
+ *
+ * Of several loops weir_dump shows its own, for the others go on meanwhile; a
+ * deadlock, when all are still, is written to the log with all of them.
  */
 #include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+#include <weir/sync.h>
 
+#include "core/chan.h"
 #include "core/core.h"
+#include "core/group.h"
+
+enum { DUMP_LINE = 400, DUMP_RING = 64 };
 
 struct dump {
-    int fd, result; /* the first failure */
+    int fd;                /* or: */
+    struct weir__loop *to; /* whose log takes the lines */
+    struct weir__loop *const *loops;
+    uint32_t count;
+    int result; /* the first failure */
+    char line[DUMP_LINE];
+    size_t len;
 };
+
+static void dump_line(struct dump *d)
+{
+    if (d->to)
+        weir__log(d->to, WEIR_LOG_INFO, "%.*s", (int)d->len, d->line);
+    else if (d->result == 0 && dprintf(d->fd, "%.*s\n", (int)d->len, d->line) < 0)
+        d->result = -errno;
+    d->len = 0;
+}
 
 static __attribute__((format(printf, 2, 3))) void dump_print(struct dump *d, const char *format,
                                                              ...)
 {
+    size_t room = sizeof d->line - d->len;
     va_list args;
+    int n;
 
     va_start(args, format);
-    if (d->result == 0 && vdprintf(d->fd, format, args) < 0)
-        d->result = -errno;
+    n = vsnprintf(d->line + d->len, room, format, args);
     va_end(args);
+    if (n > 0)
+        d->len += (size_t)n < room ? (size_t)n : room - 1;
 }
+
+/* --- all fibers of the loops that are shown ---------------------------------- */
+
+typedef void dump_fn(void *ctx, struct weir__fiber *f);
+
+static void dump_each_below(const struct weir__node *n, dump_fn *fn, void *ctx)
+{
+    const weir_scope *s = n->kind == WEIR__NODE_SCOPE ? (const weir_scope *)n : NULL;
+
+    for (struct weir__list *i = s ? s->fibers.next : NULL; s && i != &s->fibers; i = i->next)
+        fn(ctx, WEIR__ENTRY(i, struct weir__fiber, member));
+    for (const struct weir__list *i = n->children.next; i != &n->children; i = i->next)
+        dump_each_below(WEIR__ENTRY(i, struct weir__node, sibling), fn, ctx);
+}
+
+static void dump_each(const struct dump *d, dump_fn *fn, void *ctx)
+{
+    for (uint32_t i = 0; i < d->count; i++)
+        dump_each_below(&d->loops[i]->top->node, fn, ctx);
+}
+
+/* Who is of a loop that is shown may be looked at. */
+static bool dump_shown(const struct dump *d, const struct weir__fiber *f)
+{
+    for (uint32_t i = 0; i < d->count; i++)
+        if (f->loop == d->loops[i])
+            return true;
+    return false;
+}
+
+/* --- held by whom -------------------------------------------------------------- */
+
+static bool dump_waits(const struct weir__fiber *f, const char *what)
+{
+    return f->waits_on && strcmp(f->waits, what) == 0;
+}
+
+static struct weir__fiber *dump_owner(const struct weir__fiber *f)
+{
+    struct weir_mutex *m = WEIR__ENTRY((void *)f->waits_on, struct weir_mutex, waiters);
+    struct weir__loop *g = weir__guard(&m->lock);
+    struct weir__fiber *owner = m->owner;
+
+    weir__unguard(g, &m->lock);
+    return owner;
+}
+
+/* Those who feed or drain a channel, as weir_go_with was told. */
+struct dump_ends {
+    struct dump *d;
+    const weir_chan *ch;
+    bool feeds;
+    uint32_t n;
+    struct weir__fiber *last;
+};
+
+static void dump_end(void *ctx, struct weir__fiber *f)
+{
+    struct dump_ends *e = ctx;
+
+    if ((e->feeds ? f->feeds : f->drains) != e->ch)
+        return;
+    if (e->d)
+        dump_print(e->d, "%s %p %s",
+                   e->n       ? ","
+                   : e->feeds ? ", fed by"
+                              : ", drained by",
+                   (void *)f, f->name[0] ? f->name : "-");
+    e->n++;
+    e->last = f;
+}
+
+static void dump_chan(struct dump *d, const weir_chan *ch)
+{
+    struct dump_ends feeds = {d, ch, true, 0, NULL}, drains = {d, ch, false, 0, NULL};
+    struct weir_chan_stats stats;
+
+    if (weir_chan_stats(ch, &stats) < 0)
+        return;
+    dump_print(d, ", %zu of %zu queued", stats.length, stats.capacity);
+    dump_each(d, dump_end, &feeds);
+    dump_each(d, dump_end, &drains);
+}
+
+static void dump_owner_of(struct dump *d, const struct weir__fiber *owner)
+{
+    if (!owner)
+        return;
+    if (dump_shown(d, owner))
+        dump_print(d, ", held by %p %s", (const void *)owner, owner->name[0] ? owner->name : "-");
+    else
+        dump_print(d, ", held by %p", (const void *)owner);
+}
+
+static void dump_sem(struct dump *d, const void *waiters)
+{
+    struct weir_sem *s = WEIR__ENTRY((void *)waiters, struct weir_sem, waiters);
+    struct weir__loop *g = weir__guard(&s->lock);
+    uint64_t permits = s->permits, limit = s->limit;
+
+    weir__unguard(g, &s->lock);
+    dump_print(d, ", %llu of %llu free", (unsigned long long)permits, (unsigned long long)limit);
+}
+
+static void dump_object(struct dump *d, const struct weir__fiber *f)
+{
+    if (dump_waits(f, "mutex_lock"))
+        dump_owner_of(d, dump_owner(f));
+    else if (dump_waits(f, "sem_take"))
+        dump_sem(d, f->waits_on);
+    else if (dump_waits(f, "recv") || dump_waits(f, "send"))
+        dump_chan(d, f->waits_on);
+}
+
+/* --- rings ------------------------------------------------------------------------- */
+
+/* Whom it waits for, if that is one whom we know; else NULL. */
+static struct weir__fiber *dump_next(const struct dump *d, const struct weir__fiber *f)
+{
+    struct dump_ends e = {.ch = f->waits_on};
+    struct weir__fiber *next = NULL;
+
+    if (!dump_shown(d, f) || !weir__sleeps(f))
+        return NULL;
+    if (dump_waits(f, "mutex_lock"))
+        return dump_owner(f);
+    if (!dump_waits(f, "recv") && !dump_waits(f, "send"))
+        return NULL;
+    e.feeds = dump_waits(f, "recv");
+    dump_each(d, dump_end, &e);
+    if (e.n == 1)
+        next = e.last;
+    return next;
+}
+
+/* The ring that leads back to f is told by the one of it that lies lowest. */
+static void dump_ring(void *ctx, struct weir__fiber *f)
+{
+    struct dump *d = ctx;
+    struct weir__fiber *next = dump_next(d, f);
+    int n = 1;
+
+    for (; next && next != f && n < DUMP_RING; n++) {
+        if (next < f)
+            return;
+        next = dump_next(d, next);
+    }
+    if (next != f)
+        return;
+    dump_print(d, "ring of %d: %p %s", n, (void *)f, f->name[0] ? f->name : "-");
+    next = f;
+    do {
+        const char *how = next->waits;
+
+        next = dump_next(d, next);
+        dump_print(d, " -> (%s) %p %s", how, (void *)next, next->name[0] ? next->name : "-");
+    } while (next != f);
+    dump_line(d);
+}
+
+/* --- the tree --------------------------------------------------------------------- */
 
 static const char *dump_state(const struct weir__fiber *f)
 {
@@ -38,35 +225,65 @@ static void dump_fiber(struct dump *d, const struct weir__fiber *f, int depth)
 
     dump_print(d, "%*sfiber %p %s: %s", depth * 2, "", (const void *)f, f->name[0] ? f->name : "-",
                dump_state(f));
-    if (weir__sleeps(f))
+    if (weir__sleeps(f)) {
         dump_print(d, " in %s %p for %lld.%03lld ms%s", f->waits, f->waits_on, us / 1000, us % 1000,
                    f->node->why ? ", cancelled" : "");
-    dump_print(d, "\n");
+        dump_object(d, f);
+    }
+    dump_line(d);
+}
+
+static void dump_scope(struct dump *d, const weir_scope *s, int depth)
+{
+    size_t far = 0;
+
+    for (const struct weir__list *i = s->fars.next; i != &s->fars; i = i->next)
+        far++;
+    dump_print(d, "%*sscope %p %s: %zu running", depth * 2, "", (const void *)s,
+               s->opts.name ? s->opts.name : "-", s->running);
+    if (far)
+        dump_print(d, ", %zu on other loops", far);
+    if (s->node.owner)
+        dump_print(d, ", opened by %p", (const void *)s->node.owner);
+    if (s->node.why)
+        dump_print(d, ", cancelled: %s", weir_strerror(s->node.why));
+    dump_line(d);
+    for (const struct weir__list *i = s->fibers.next; i != &s->fibers; i = i->next)
+        dump_fiber(d, WEIR__ENTRY(i, struct weir__fiber, member), depth + 1);
 }
 
 static void dump_node(struct dump *d, const struct weir__node *n, int depth)
 {
-    if (n->kind == WEIR__NODE_SCOPE) {
-        const weir_scope *s = (const weir_scope *)n;
-
-        dump_print(d, "%*sscope %p %s: %zu running", depth * 2, "", (const void *)s,
-                   s->opts.name ? s->opts.name : "-", s->running);
-        if (n->owner)
-            dump_print(d, ", opened by %p", (const void *)n->owner);
-        if (n->why)
-            dump_print(d, ", cancelled: %s", weir_strerror(n->why));
-        dump_print(d, "\n");
-        for (const struct weir__list *i = s->fibers.next; i != &s->fibers; i = i->next)
-            dump_fiber(d, WEIR__ENTRY(i, struct weir__fiber, member), depth + 1);
-    }
+    if (n->kind == WEIR__NODE_SCOPE)
+        dump_scope(d, (const weir_scope *)n, depth);
     for (const struct weir__list *i = n->children.next; i != &n->children; i = i->next)
         dump_node(d, WEIR__ENTRY(i, struct weir__node, sibling), depth + 1);
+}
+
+static void dump_loops(struct dump *d)
+{
+    for (uint32_t i = 0; i < d->count; i++) {
+        if (d->loops[i]->many) {
+            dump_print(d, "loop %u of %u", d->loops[i]->index, d->loops[i]->group->count);
+            dump_line(d);
+        }
+        dump_node(d, &d->loops[i]->top->node, 0);
+    }
+    dump_each(d, dump_ring, d);
+}
+
+void weir__dump_still(struct weir__loop *const *loops, uint32_t count, struct weir__loop *to)
+{
+    struct dump d = {.to = to, .loops = loops, .count = count};
+
+    if (to->config.log)
+        dump_loops(&d);
 }
 
 int weir_dump(int fd)
 {
     struct weir__loop *l = weir__loop_get();
-    struct dump d = {fd, 0};
+    struct dump d = {.fd = fd, .loops = &l, .count = 1};
     int flags;
 
     if (!l)
@@ -74,6 +291,6 @@ int weir_dump(int fd)
     flags = fcntl(fd, F_GETFL);
     if (flags < 0 || (flags & O_ACCMODE) == O_RDONLY)
         return -EBADF;
-    dump_node(&d, &l->top->node, 0);
+    dump_loops(&d);
     return d.result;
 }

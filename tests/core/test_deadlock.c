@@ -158,7 +158,8 @@ struct dead_log {
 static void dead_log(void *ctx, int level, const char *text)
 {
     struct dead_log *l = ctx;
-    EQ(level, WEIR_LOG_ERROR);
+    if (level != WEIR_LOG_ERROR)
+        return;
     l->count++;
     snprintf(l->text, sizeof l->text, "%s", text);
 }
