@@ -116,9 +116,11 @@ WEIR_API int weir_loop_call(int (*fn)(void *), void *arg);
 
 /*
  * Writes the tree of scopes and fibers to a descriptor, a line each: who waits
- * for what, since when, held by whom, and where it was started (for addr2line:
- * a file and an offset in it).  0 or a negative errno.  Never parks.  At a
- * deadlock the first lines of it, of the scope that is cancelled, go to `log`.
+ * for what, since when, held by whom, where it was started (for addr2line: a
+ * file and an offset in it), and who waits for each other in a ring; of several
+ * loops, for the one on which it is called.  0 or a negative errno.  Never parks.
+ * When a deadlock is found the first lines of the same, of all loops, go to
+ * weir_config.log.
  */
 WEIR_API int weir_dump(int fd);
 

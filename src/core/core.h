@@ -273,6 +273,8 @@ void weir__loop_deadlock(struct weir__loop *l);
 /* All loops are still: the node to cancel, and whose it is. */
 struct weir__node *weir__group_deadlock(struct weir__loop *const *loops, uint32_t n,
                                         struct weir__loop **owner);
+/* Loops that are all still, into the log of `to`: a line for each scope, fiber and ring. */
+void weir__dump_still(struct weir__loop *const *loops, uint32_t n, struct weir__loop *to);
 void weir__log(struct weir__loop *l, int level, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
@@ -285,8 +287,6 @@ int weir__fiber_start(struct weir__loop *l, weir_scope *s, int (*fn)(void *), vo
 /* Where a site is, as text: function + offset (file + offset), as far as that is known. */
 enum { WEIR__SITE_TEXT = 128 };
 const char *weir__site_text(char out_text[WEIR__SITE_TEXT], const void *site);
-/* The tree from a node down into the log, the first lines of it. */
-void weir__dump_log(struct weir__loop *l, const struct weir__node *n);
 uint8_t weir__fiber_class(size_t stack); /* of a stack size, for weir__loop.free */
 void weir__fiber_pools_free(struct weir__loop *l);
 struct weir__fiber *weir__ready_pick(struct weir__loop *l);

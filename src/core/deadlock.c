@@ -119,8 +119,8 @@ struct weir__node *weir__group_deadlock(struct weir__loop *const *loops, uint32_
         n = deadlock_owner_any(loops, count, WEIR__NODE_SHIELD, owner);
     weir__log(*owner, WEIR_LOG_ERROR, "deadlock: nothing can wake scope %s",
               n ? deadlock_name(n) : "?");
+    weir__dump_still(loops, count, *owner);
     weir__check(n); /* else a close that waits for itself */
-    weir__dump_log(*owner, n);
     return n;
 }
 

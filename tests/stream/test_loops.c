@@ -236,7 +236,7 @@ static int closed_at;
 static void tells_where(void *p)
 {
     (void)p;
-    closed_at = weir_loop_index();
+    __atomic_store_n(&closed_at, weir_loop_index(), __ATOMIC_RELAXED);
 }
 
 LOOPS_TEST(closing_goes_to_the_loop_it_belongs_to)
@@ -302,6 +302,23 @@ LOOPS_TEST(each_boundary_is_a_step_to_another_loop)
     EQ(at[1], 0);
     EQ(at[2], 1);
     EQ(at[3], 2);
+    return 0;
+}
+
+LOOPS_TEST(what_was_pulled_there_is_closed_there_at_its_end)
+{
+    weir_stream *s = weir_range(0, 3);
+    int64_t x;
+
+    EQ(weir_stream_own(s, &closed_at, tells_where), 0);
+    __atomic_store_n(&closed_at, -1, __ATOMIC_RELAXED);
+    s = hop(s, 2, 0);
+    while (weir_next(s, &x) == 1)
+        ;
+    while (__atomic_load_n(&closed_at, __ATOMIC_RELAXED) < 0)
+        (void)weir_yield();
+    EQ(closed_at, 2);
+    weir_stream_close(&s);
     return 0;
 }
 

@@ -378,7 +378,16 @@ static int waits_in_vain(void *arg)
     return weir_recv(*(weir_chan **)arg, &x, WEIR_NEVER);
 }
 
-LOOPS_TEST(an_operator_that_has_ended_is_nobodys_deadlock)
+static int deadlocks;
+
+static void counts_deadlocks(void *ctx, int level, const char *text)
+{
+    (void)ctx, (void)level;
+    if (strstr(text, "deadlock"))
+        add(&deadlocks, 1);
+}
+
+static int ended_beside_a_deadlock(void *arg)
 {
     weir_chan *ch = weir_chan_new(INT, 1);
     weir_scope *outer = weir_scope_open(NULL), *inner;
@@ -386,6 +395,7 @@ LOOPS_TEST(an_operator_that_has_ended_is_nobodys_deadlock)
     weir_stream *s = PAR(weir_range(0, 20), naps, &g, .limit = 3);
     int64_t x;
 
+    (void)arg;
     while (weir_next(s, &x) == 1)
         ;
     inner = weir_scope_open(NULL);
@@ -396,6 +406,14 @@ LOOPS_TEST(an_operator_that_has_ended_is_nobodys_deadlock)
     weir_stream_close(&s);
     weir_chan_free(&ch);
     return 0;
+}
+
+TEST(an_operator_that_has_ended_is_nobodys_deadlock)
+{
+    struct weir_config c = {.loops = LOOPS, .log = counts_deadlocks};
+
+    EQ(weir_run(&c, ended_beside_a_deadlock, NULL), 0);
+    EQ(deadlocks, 1); /* its crews had left */
 }
 
 LOOPS_TEST(the_builders_scope_ends_the_jobs_on_every_loop)
