@@ -20,7 +20,11 @@
 #include "core/group.h"
 #include "core/stackuse.h"
 
-enum { DUMP_LINE = 512, DUMP_RING = 64, DUMP_LOGGED = 60 };
+/*
+ * Who is at the other end of a channel, and in a ring, is looked for among a few
+ * fibers only: it takes the square of them.
+ */
+enum { DUMP_LINE = 512, DUMP_RING = 64, DUMP_LOGGED = 60, DUMP_FEW = 1000 };
 
 struct dump {
     int fd;                /* or: */
@@ -28,6 +32,7 @@ struct dump {
     int left;
     struct weir__loop *const *loops;
     uint32_t count;
+    bool few;   /* fibers are shown, few enough to compare them with each other */
     int result; /* the first failure */
     char line[DUMP_LINE];
     size_t len;
@@ -97,13 +102,28 @@ static void dump_each(const struct dump *d, dump_fn *fn, void *ctx)
         dump_each_below(&d->loops[i]->top->node, fn, ctx);
 }
 
-/* Who is of a loop that is shown may be looked at. */
-static bool dump_shown(const struct dump *d, const struct weir__fiber *f)
+struct dump_seek {
+    const void *wanted;
+    uint32_t n;
+    bool found;
+};
+
+static void dump_seek(void *ctx, struct weir__fiber *f)
 {
-    for (uint32_t i = 0; i < d->count; i++)
-        if (f->loop == d->loops[i])
-            return true;
-    return false;
+    struct dump_seek *s = ctx;
+
+    s->n++;
+    s->found |= f == s->wanted;
+}
+
+/* Who is among those that are shown may be looked at: a holder may be a thread, too. */
+static bool dump_shown(const struct dump *d, const void *f)
+{
+    struct dump_seek s = {.wanted = f};
+
+    if (d->few)
+        dump_each(d, dump_seek, &s);
+    return s.found;
 }
 
 /* --- held by whom -------------------------------------------------------------- */
@@ -172,6 +192,8 @@ static void dump_chan(struct dump *d, const weir_chan *ch)
     if (ch->name)
         dump_print(d, " (channel %s)", ch->name);
     dump_print(d, ", %zu of %zu queued", stats.length, stats.capacity);
+    if (!d->few)
+        return;
     dump_each(d, dump_end, &feeds);
     dump_each(d, dump_end, &drains);
 }
@@ -307,7 +329,12 @@ static void dump_node(struct dump *d, const struct weir__node *n, int depth)
 
 static void dump_loops(struct dump *d)
 {
-    dump_each(d, dump_ring, d);
+    struct dump_seek all = {.wanted = NULL};
+
+    dump_each(d, dump_seek, &all);
+    d->few = all.n <= DUMP_FEW;
+    if (d->few)
+        dump_each(d, dump_ring, d);
     for (uint32_t i = 0; i < d->count; i++) {
         if (d->loops[i]->many) {
             dump_print(d, "loop %u of %u", d->loops[i]->index, d->loops[i]->group->count);
