@@ -210,6 +210,13 @@ WEIR_API weir_stream *weir_chunks_own(weir_stream *s, struct weir_type type);
 /* The type of an owned chunk; weir_chunk_item().drop(&chunk) where no stream does it. */
 WEIR_API struct weir_type weir_chunk_item(void);
 
+/*
+ * The same for lines (weir_lines): each in memory of its own, with the zero byte
+ * behind it, which the drop of weir_line_item frees.
+ */
+WEIR_API weir_stream *weir_lines_own(weir_stream *lines);
+WEIR_API struct weir_type weir_line_item(void);
+
 /* Clones of *separator between the items; it is borrowed until close.  Holds one item. */
 WEIR_API weir_stream *weir_intersperse(weir_stream *s, const void *separator);
 
