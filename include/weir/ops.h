@@ -49,13 +49,6 @@ WEIR_API weir_stream *weir_from_poll(weir_fn *next, void *ctx, struct weir_event
                                      struct weir_type type);
 
 /*
- * As weir_from_chan, and one of the channel's consumers until it is closed:
- * with the last of them the channel is shut, so what is queued is dropped and
- * senders get -EPIPE.  Borrows the channel.
- */
-WEIR_API weir_stream *weir_consume(weir_chan *ch);
-
-/*
  * Something that is opened at the first pull, and closed once in every case:
  * at the end, at a failure, or when the stream is closed early (-ECANCELED).
  * If `open` fails nothing is closed; one that the puller's cancel cut short
@@ -77,6 +70,13 @@ WEIR_API weir_stream *weir_resource(const struct weir_resource *r, void *ctx,
  * descriptor.
  */
 WEIR_API weir_stream *weir_bytes(int fd, size_t max);
+
+/*
+ * As weir_from_chan, and one of the channel's consumers until it is closed:
+ * with the last of them the channel is shut, so what is queued is dropped and
+ * senders get -EPIPE.  Borrows the channel.
+ */
+WEIR_API weir_stream *weir_consume(weir_chan *ch);
 
 /*
  * make(ctx) at the first pull, which may park in it; then what it made.  NULL

@@ -4,8 +4,6 @@
  */
 #include "stream/shape.h"
 
-#include "base/arith.h"
-
 /* --- making and closing ------------------------------------------------------ */
 
 static bool shape_memory(struct weir__shape *g, size_t slots)
@@ -172,14 +170,4 @@ int weir_shape_stats(const weir_stream *s, struct weir_shape_stats *out)
     *out = g->books;
     out->held = g->held ? g->held(g) : g->holding;
     return 0;
-}
-
-/* --- how much a queue may hold ------------------------------------------------- */
-
-size_t weir_queue_capacity(uint64_t per_sec, weir_span delay)
-{
-    uint64_t n = delay > 0 ? weir__mul_div(per_sec, (uint64_t)delay, 1000000000) : 0;
-    size_t fits = (size_t)n;
-
-    return fits != n ? SIZE_MAX : fits > 0 ? fits : 1;
 }
