@@ -53,13 +53,6 @@ WEIR_API weir_stream *weir_from_poll(weir_fn *next, void *ctx, struct weir_event
 WEIR_API weir_stream *weir_from_due(weir_due *d);
 
 /*
- * As weir_from_chan, and one of the channel's consumers until it is closed:
- * with the last of them the channel is shut, so what is queued is dropped and
- * senders get -EPIPE.  Borrows the channel.
- */
-WEIR_API weir_stream *weir_consume(weir_chan *ch);
-
-/*
  * Something that is opened at the first pull, and closed once in every case:
  * at the end, at a failure, or when the stream is closed early (-ECANCELED).
  * If `open` fails nothing is closed; one that the puller's cancel cut short
@@ -81,6 +74,13 @@ WEIR_API weir_stream *weir_resource(const struct weir_resource *r, void *ctx,
  * descriptor; one below -1 is the stream's failure, as of weir_lines.
  */
 WEIR_API weir_stream *weir_bytes(int fd, size_t max);
+
+/*
+ * As weir_from_chan, and one of the channel's consumers until it is closed:
+ * with the last of them the channel is shut, so what is queued is dropped and
+ * senders get -EPIPE.  Borrows the channel.
+ */
+WEIR_API weir_stream *weir_consume(weir_chan *ch);
 
 /*
  * make(ctx) at the first pull, which may park in it; then what it made.  NULL
@@ -213,6 +213,13 @@ WEIR_API weir_stream *weir_unchunk(weir_stream *s, struct weir_type type);
 WEIR_API weir_stream *weir_chunks_own(weir_stream *s, struct weir_type type);
 /* The type of an owned chunk; weir_chunk_item().drop(&chunk) where no stream does it. */
 WEIR_API struct weir_type weir_chunk_item(void);
+
+/*
+ * The same for lines (weir_lines): each in memory of its own, with the zero byte
+ * behind it, which the drop of weir_line_item frees.
+ */
+WEIR_API weir_stream *weir_lines_own(weir_stream *lines);
+WEIR_API struct weir_type weir_line_item(void);
 
 /* Clones of *separator between the items; it is borrowed until close.  Holds one item. */
 WEIR_API weir_stream *weir_intersperse(weir_stream *s, const void *separator);

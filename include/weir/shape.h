@@ -203,5 +203,15 @@ struct weir_until_opts {
  */
 WEIR_API weir_stream *weir_take_until(weir_stream *s, const struct weir_until_opts *opts);
 
+/* --- how much a queue may hold ---------------------------------------------------- */
+
+/*
+ * The capacity of a queue (weir_stage, a channel) that is served at `per_sec`
+ * and may make nobody wait longer than `delay`: their product, rounded down, at
+ * least 1.  A larger one only delays: no buffer makes up for a rate that is too
+ * low for long.  0 and negative arguments give 1; no overflow.  Never parks.
+ */
+WEIR_API size_t weir_queue_capacity(uint64_t per_sec, weir_span delay);
+
 WEIR_END
 #endif

@@ -127,10 +127,10 @@ WEIR_API weir_stream *weir_interval(const struct weir_interval_opts *opts); /* s
 
 /*
  * Lines of a descriptor, without their ends; a last one without end counts.
- * `text` is lent until the next pull and ends in a zero byte that does not
- * count; a line may hold zero bytes.  Longer than `max` bytes (0: 64 KiB) is
- * WEIR_ETOOLARGE.  Borrows the descriptor; one below -1 is the failure of what
- * should have made it, and the stream's.
+ * `text` is lent until the next pull (weir_lines_own: yours) and ends in a zero
+ * byte that does not count; a line may hold zero bytes.  Longer than `max` bytes
+ * (0: 64 KiB) is WEIR_ETOOLARGE.  Borrows the descriptor; one below -1 is the
+ * failure of what should have made it, and the stream's.
  */
 struct weir_line {
     char *text;

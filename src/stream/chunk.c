@@ -1,6 +1,6 @@
 /*
- * chunk.c -- chunks that are the receiver's own, chunks as items again, and a
- * stage that pulls one at a time.
+ * chunk.c -- chunks and lines that are the receiver's own, chunks as items
+ * again, and a stage that pulls one at a time.
  *
  * An array that is owned has its type in the 64 bytes before it: an item's drop
  * knows nothing but the item.
@@ -61,7 +61,37 @@ static int chunk_take(const struct weir_type *type, struct weir_chunk *c)
     return 0;
 }
 
-/* --- the three stages -------------------------------------------------------------- */
+/* --- lines --------------------------------------------------------------------------- */
+
+static void chunk_line_drop(void *item)
+{
+    struct weir_line *l = item;
+    struct weir_chunk c = {l->len, l->text};
+
+    chunk_drop(&c);
+    *l = (struct weir_line){NULL, 0};
+}
+
+struct weir_type weir_line_item(void)
+{
+    struct weir_type t = WEIR_TYPE(struct weir_line);
+
+    t.drop = chunk_line_drop;
+    return t;
+}
+
+/* The text and the zero byte behind it. */
+static int chunk_line_take(const struct weir_type *type, struct weir_line *l)
+{
+    struct weir_chunk c = {l->len + 1, l->text};
+    int r = chunk_take(type, &c);
+
+    if (r == 0)
+        l->text = c.items;
+    return r;
+}
+
+/* --- the stages ------------------------------------------------------------------------------------------------------------------------------- */
 
 struct chunk_stage {
     weir_stream *source, *me;
@@ -80,6 +110,20 @@ static ssize_t own_pull(void *self, void *items, size_t max)
     if (r > 0 && chunk_take(&g->type, items) < 0) {
         g->me->dropped++;
         memset(items, 0, sizeof(struct weir_chunk));
+        return -ENOMEM;
+    }
+    return r;
+}
+
+static ssize_t chunk_line_pull(void *self, void *items, size_t max)
+{
+    struct chunk_stage *g = self;
+    ssize_t r = weir_pull(g->source, items, 1);
+
+    (void)max;
+    if (r > 0 && chunk_line_take(&g->type, items) < 0) {
+        g->me->dropped++;
+        memset(items, 0, sizeof(struct weir_line));
         return -ENOMEM;
     }
     return r;
@@ -148,6 +192,7 @@ static void chunk_close(void *self, int why)
         sizeof(struct weir_stream_ops), WEIR_STREAM_RESUMABLE, name##_pull, chunk_close}
 
 CHUNK_OPS(own);
+CHUNK_OPS(chunk_line);
 CHUNK_OPS(unchunk);
 CHUNK_OPS(unbatch);
 
@@ -168,6 +213,12 @@ static weir_stream *chunk_make(const struct weir_stream_ops *ops, struct chunk_s
     return made;
 }
 
+/* Both are 16 bytes: a line for a chunk, or the other way round, is known by its name only. */
+static bool chunk_is(const struct weir_type *t, size_t size, const char *never)
+{
+    return t->size == size && !(t->name && strcmp(t->name, never) == 0);
+}
+
 /* 0 if s is a stream of chunks, and `type` can be in them. */
 static int chunk_check(const weir_stream *s, const struct weir_type *type)
 {
@@ -175,8 +226,8 @@ static int chunk_check(const weir_stream *s, const struct weir_type *type)
 
     if (r == 0)
         r = weir__type_check(type);
-    if (r == 0 &&
-        (s->type.size != sizeof(struct weir_chunk) || (s->type.drop && s->type.drop != chunk_drop)))
+    if (r == 0 && (!chunk_is(&s->type, sizeof(struct weir_chunk), "struct weir_line") ||
+                   (s->type.drop && s->type.drop != chunk_drop)))
         r = WEIR_ETYPE;
     return r;
 }
@@ -208,4 +259,16 @@ weir_stream *weir_unbatch(weir_stream *s)
     int r = weir__stream_check(s);
 
     return r < 0 ? weir__stream_refuse(r, s, NULL) : chunk_make(&unbatch_ops, &g, s->type);
+}
+
+weir_stream *weir_lines_own(weir_stream *s)
+{
+    struct chunk_stage g = {.source = s, .type = WEIR_TYPE(char)};
+    int r = weir__stream_check(s);
+
+    if (r == 0 &&
+        (s->type.drop || !chunk_is(&s->type, sizeof(struct weir_line), "struct weir_chunk")))
+        r = WEIR_ETYPE;
+    return r < 0 ? weir__stream_refuse(r, s, NULL)
+                 : chunk_make(&chunk_line_ops, &g, weir_line_item());
 }

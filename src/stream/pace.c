@@ -6,6 +6,7 @@
  * now, so that wake-ups that come late cost nothing of the rate; but not from
  * further back than PACE_SLACK, so that a slow puller saves nothing up.
  */
+#include "base/arith.h"
 #include "stream/shape.h"
 
 #define PACE_SLACK WEIR_MS(1)
@@ -109,4 +110,14 @@ weir_stream *weir_pace(weir_stream *s, const struct weir_pace_opts *opts)
         return weir__stream_refuse(r, s, NULL);
     p.opts = *opts;
     return weir__shape_make(&pace_ops, &p, sizeof p, s, 1, s->type, 0);
+}
+
+/* --- how much a queue may hold ------------------------------------------------- */
+
+size_t weir_queue_capacity(uint64_t per_sec, weir_span delay)
+{
+    uint64_t n = delay > 0 ? weir__mul_div(per_sec, (uint64_t)delay, 1000000000) : 0;
+    size_t fits = (size_t)n;
+
+    return fits != n ? SIZE_MAX : fits > 0 ? fits : 1;
 }

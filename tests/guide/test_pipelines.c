@@ -26,7 +26,7 @@ static int produce_100(void *arg)
 
 SIM_TEST(guide_4_1_a_buffer_delays_by_its_capacity_over_the_rate_and_ends_no_overload)
 {
-    weir_chan *ch = weir_chan_new(INT, 16);
+    weir_chan *ch = weir_chan_new(INT, weir_queue_capacity(100, WEIR_MS(160)));
     weir_scope *s = weir_scope_open(NULL);
     struct weir_chan_stats stats;
     weir_span worst = 0;

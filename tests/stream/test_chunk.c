@@ -1,6 +1,8 @@
 /*
  * test_chunk.c -- chunks owned and lent, made and undone; one at a time.
  */
+#include <unistd.h>
+
 #include "stream/ints.h"
 
 static weir_stream *wide_source(int64_t *left)
@@ -96,6 +98,51 @@ SIM_TEST(what_is_no_chunk_or_of_another_type_is_refused)
     EQ(weir_next(s, &c), WEIR_ETYPE);
     EQ(weir_next(s, &c), WEIR_ETYPE);
     weir_stream_close(&s);
+    return 0;
+}
+
+static const char *const verses[] = {"so much depends", "", "upon"};
+
+static weir_stream *lines_of_a_pipe(int *fd)
+{
+    int fds[2];
+
+    EQ(pipe(fds), 0);
+    EQ(write(fds[1], "so much depends\n\nupon", 21), 21);
+    close(fds[1]);
+    *fd = fds[0];
+    return weir_lines(fds[0], 0);
+}
+
+/* Lent ones would all have the text of the last. */
+SIM_TEST(lines_that_are_owned_stay_what_they_were)
+{
+    struct weir_line lines[4];
+    size_t n;
+    int fd;
+    weir_stream *s = weir_lines_own(lines_of_a_pipe(&fd));
+
+    EQ(weir_collect(&s, lines, 4, &n), 0);
+    EQ(n, 3u);
+    for (size_t i = 0; i < n; i++) {
+        EQ(lines[i].len, strlen(verses[i]));
+        STREQ(lines[i].text, verses[i]);
+        weir_line_item().drop(&lines[i]);
+        weir_line_item().drop(&lines[i]);
+    }
+    close(fd);
+    return 0;
+}
+
+SIM_TEST(a_line_is_no_chunk)
+{
+    int fd;
+
+    refuses(weir_chunks_own(lines_of_a_pipe(&fd), WEIR_TYPE(char)), WEIR_ETYPE);
+    close(fd);
+    refuses(weir_lines_own(weir_chunks(weir_range(0, 3), 2)), WEIR_ETYPE);
+    refuses(weir_lines_own(weir_range(0, 3)), WEIR_ETYPE);
+    refuses(weir_lines_own(NULL), -EINVAL);
     return 0;
 }
 

@@ -215,6 +215,19 @@ SIM_TEST(of_no_items_each_stage_makes_none)
     return 0;
 }
 
+TEST(a_capacity_is_a_rate_times_a_delay)
+{
+    EQ(weir_queue_capacity(100, WEIR_MS(160)), 16u);
+    EQ(weir_queue_capacity(100, WEIR_MS(169)), 16u);
+    EQ(weir_queue_capacity(1, WEIR_MS(1)), 1u);
+    EQ(weir_queue_capacity(0, WEIR_S(1)), 1u);
+    EQ(weir_queue_capacity(100, 0), 1u);
+    EQ(weir_queue_capacity(100, -5), 1u);
+    EQ(weir_queue_capacity(1000000000, WEIR_S(3600)), 3600000000000u);
+    EQ(weir_queue_capacity(UINT64_MAX, INT64_MAX), SIZE_MAX);
+    EQ(weir_queue_capacity(UINT64_MAX, WEIR_S(1)), SIZE_MAX);
+}
+
 /* --- ends --------------------------------------------------------------------------------- */
 
 static int less(void *ctx, const void *a, const void *b)
