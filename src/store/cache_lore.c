@@ -18,7 +18,7 @@
 
 #include "store/cache.h"
 
-enum { LORE_PARTS = 16, LORE_LEAST = 512, LORE_GHOSTS = 2048 };
+enum { LORE_PARTS = 16, LORE_LEAST = 512, LORE_GHOSTS = 4096 };
 
 #define LORE_FADE 0.95f
 
@@ -31,10 +31,10 @@ static void lore_forget(struct weir__cache_lore *l)
     l->ghost_sets = 0;
 }
 
-/* Twice as many as the index has slots; without memory they are forgotten. */
+/* Eight times as many as the index has slots; without memory they are forgotten. */
 static void lore_fit(weir_cache *c)
 {
-    size_t ghosts = c->cap * 2 < LORE_GHOSTS ? LORE_GHOSTS : c->cap * 2;
+    size_t ghosts = c->cap * 8 < LORE_GHOSTS ? LORE_GHOSTS : c->cap * 8;
     struct weir__cache_lore *l = c->lore;
 
     if (l->ghost_sets == ghosts / WEIR__GHOST_WAYS)
@@ -52,7 +52,7 @@ void weir__cache_lore_free(weir_cache *c)
     c->lore = NULL;
 }
 
-struct weir__cache_ghost *weir__cache_ghosts(const weir_cache *c, uint64_t hash)
+uint32_t *weir__cache_ghosts(const weir_cache *c, uint64_t hash)
 {
     const struct weir__cache_lore *l = c->lore;
 
