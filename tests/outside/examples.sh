@@ -10,7 +10,7 @@ report() { # NAME STATUS
     n=$((n + 1))
     if [ "$2" = 0 ]; then echo "ok $n - $1"; else echo "not ok $n - $1"; fi
 }
-echo 1..11
+echo 1..12
 
 out=$("$bin/example_readme")
 [ "$out" = "0 1 4 9 16 25 36 49 64 81" ]
@@ -32,6 +32,10 @@ report policies_among_plain_threads $?
 
 [ "$(timeout 50 "$bin/example_pool")" = "12 gets, 6 connections, 0 left" ]
 report a_pool_of_connections $?
+
+"$bin/example_cache" | grep -q '^too old.* asked  8 times; hits 100, stale 100, misses 200$'
+report a_cache_serves_old_values_while_the_source_is_down $?
+
 [ "$(timeout 50 "$bin/example_host_epoll")" = "100 numbers, sum 5050: success" ]
 report a_bare_epoll_loop_hosts_weir $?
 
