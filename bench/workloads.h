@@ -10,6 +10,6 @@
 #include "bench.h"
 
 extern const struct bench_case streams_cases[], pipeline_cases[], words_cases[], tasks_cases[],
-    chans_cases[], locks_cases[], timers_cases[], echo_cases[];
+    chans_cases[], locks_cases[], caches_cases[], timers_cases[], echo_cases[];
 
 #endif

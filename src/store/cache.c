@@ -108,13 +108,11 @@ static void cache_leave(weir_cache *c, weir_cached *e, enum weir_cache_why why)
     weir__list_append(&c->dead, &e->link);
 }
 
-void weir__cache_remove(weir_cache *c, size_t at, enum weir_cache_why why)
+void weir__cache_remove(weir_cache *c, weir_cached *e, enum weir_cache_why why)
 {
-    weir_cached *e = c->slots[at].entry;
-
     if (why == WEIR_CACHE_EVICTED || why == WEIR_CACHE_EXPIRED)
-        weir__cache_remember(c, at);
-    weir__cache_index_remove(c, at);
+        weir__cache_remember(c, e);
+    weir__cache_index_remove(c, e);
     cache_leave(c, e, why);
 }
 
@@ -142,7 +140,7 @@ static void cache_remove_all(weir_cache *c, enum weir_cache_why why)
 {
     for (size_t at = 0; at < c->cap && c->n;)
         if (c->slots[at].entry)
-            weir__cache_remove(c, at, why); /* may move another one here */
+            weir__cache_remove(c, c->slots[at].entry, why); /* may move another one here */
         else
             at++;
     if (c->n)
@@ -183,7 +181,7 @@ int weir_cache_invalidate(weir_cache *c, const void *key, size_t len)
     if (f)
         weir__flight_disown(f);
     if (e)
-        weir__cache_remove(c, c->found, WEIR_CACHE_INVALIDATED);
+        weir__cache_remove(c, e, WEIR_CACHE_INVALIDATED);
     weir__cache_bury(c);
     return e || f;
 }
@@ -238,11 +236,13 @@ static void cache_enter(weir_cache *c, weir_cached *e)
     weir_cached *old = weir__cache_find(c, e->hash, e->key, e->key_len);
 
     if (old) {
-        c->slots[c->found].entry = e;
+        e->heat = old->heat;
+        weir__cache_index_swap(c, old, e);
         cache_leave(c, old, WEIR_CACHE_REPLACED);
     } else {
         c->clock++;
-        weir__cache_index_put(c, e, weir__cache_arrival(c, e->hash));
+        e->heat = weir__cache_arrival(c, e->hash);
+        weir__cache_index_put(c, e);
     }
     e->refs++;
     c->weight += e->weight;
@@ -310,7 +310,7 @@ weir_cached *weir__cache_look(weir_cache *c, uint64_t hash, const void *key, siz
     }
     e = weir__cache_find(c, hash, key, len);
     if (e && WEIR__UNLIKELY(now >= e->expires && now >= e->gone)) {
-        weir__cache_remove(c, c->found, WEIR_CACHE_EXPIRED);
+        weir__cache_remove(c, e, WEIR_CACHE_EXPIRED);
         weir__cache_bury(c);
         e = NULL;
     }
@@ -319,14 +319,12 @@ weir_cached *weir__cache_look(weir_cache *c, uint64_t hash, const void *key, siz
 
 int weir__cache_serve(weir_cache *c, weir_cached *e, weir_time now, weir_cached **out)
 {
-    struct weir__cache_slot *at = &c->slots[c->found];
-
     if (WEIR__LIKELY(now < e->expires))
         c->stats.hits++;
     else
         c->stats.stale++;
     c->clock++;
-    at->heat = weir__cache_use(c, at->heat);
+    e->heat = weir__cache_use(c, e->heat);
     if (WEIR__UNLIKELY(e->error))
         return e->error;
     e->refs++;

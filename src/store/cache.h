@@ -6,14 +6,14 @@
  * handle.  Who leaves is put on `dead` and told of when the call is otherwise
  * done (weir__cache_bury), so callbacks see a cache that is whole.
  *
- * A hit reads one slot and one entry and writes to both.  The slot has, beside
- * the hash, the `heat` of the key, all that is known of how it is used: when it
- * was last, in ticks of a 64th of the index's size of requests, and how often, as
- * a sum that halves every 768 ticks.
+ * A hit reads one slot and writes to one entry.  `heat` is all that is known of
+ * how a key is used: when it was last, in ticks of a 64th of the index's size of
+ * requests, and how often, as a sum that halves every 768 ticks.
  */
 #ifndef WEIR__CACHE_H
 #define WEIR__CACHE_H
 
+#include <string.h>
 #include <weir/cache.h>
 #include <weir/rand.h>
 
@@ -24,21 +24,21 @@ struct weir_cached {
     struct weir__list link; /* of `dead` */
     uint64_t hash, weight;
     weir_time gone; /* nothing is served from here on */
-    size_t size;    /* of the block */
+    uint32_t size;  /* of the block */
     uint8_t why;    /* on `dead`: enum weir_cache_why */
     uint8_t failures;
     bool left; /* out of the index, and told of */
-
     weir_cache *cache;
+
     weir_time refresh_at, expires;
-    uint32_t refs;
+    uint32_t heat, refs;
     int error;                  /* kept instead of a value */
     uint32_t key_len, value_at; /* from the key */
     unsigned char key[];
 };
 
 struct weir__cache_slot {
-    uint32_t hash, heat;
+    uint64_t hash;
     weir_cached *entry;
 };
 
@@ -51,7 +51,8 @@ enum {
     WEIR__HEAT_BITS = 20, /* of the tick; the rest is how often, in 64ths */
     WEIR__HEAT_ONE = 64,
     WEIR__HEAT_MOST = 4095,
-    WEIR__HEAT_HALF = 768
+    WEIR__HEAT_HALF = 768,
+    WEIR__GHOST_WAYS = 16
 };
 
 static inline uint32_t weir__heat_age(uint32_t heat, uint64_t tick)
@@ -106,14 +107,7 @@ struct weir__cache_lore {
     float worth[WEIR__HEAT_CLASSES][WEIR__HEAT_AGES]; /* hits to come for the time kept */
     uint64_t learned, evicted;                        /* when, in requests */
     size_t ghost_sets;                                /* a power of two */
-    struct weir__cache_ghost *ghosts;
-};
-
-enum { WEIR__GHOST_WAYS = 8 };
-
-/* A key that has left; heat is 0 where there is none. */
-struct weir__cache_ghost {
-    uint32_t tag, heat;
+    uint32_t *ghosts; /* of those who left; 0 where there is none (cache_evict.c) */
 };
 
 struct weir_cache {
@@ -124,7 +118,6 @@ struct weir_cache {
 
     struct weir__cache_slot *slots; /* open addressing; cap is 0 or a power of two */
     size_t cap, n;
-    size_t found;  /* the slot of what was found last */
     size_t cursor; /* of the sweep */
     /* No entry is gone before `soonest`; nor was one of those passed in this lap before `lap`. */
     weir_time soonest, lap;
@@ -155,13 +148,39 @@ static inline void *weir__cached_place(weir_cached *e)
     return e->key + e->value_at;
 }
 
-/* Its slot is c->found. */
-weir_cached *weir__cache_find(weir_cache *c, uint64_t hash, const void *key, size_t len);
-size_t weir__cache_index_at(const weir_cache *c, const weir_cached *e);
+/* Whether so many bytes are the same; the usual lengths in two words, which may overlap. */
+static inline bool weir__cache_same(const unsigned char *a, const void *b, size_t len)
+{
+    uint64_t x[2], y[2];
+
+    if (len < sizeof *x || len > sizeof x)
+        return len == 0 || memcmp(a, b, len) == 0;
+    memcpy(&x[0], a, sizeof *x);
+    memcpy(&y[0], b, sizeof *y);
+    memcpy(&x[1], a + len - sizeof *x, sizeof *x);
+    memcpy(&y[1], (const unsigned char *)b + len - sizeof *y, sizeof *y);
+    return ((x[0] ^ y[0]) | (x[1] ^ y[1])) == 0;
+}
+
+static inline weir_cached *weir__cache_find(const weir_cache *c, uint64_t hash, const void *key,
+                                            size_t len)
+{
+    size_t at = hash & (c->cap - 1);
+
+    if (WEIR__UNLIKELY(!c->cap))
+        return NULL;
+    for (weir_cached *e; (e = c->slots[at].entry); at = (at + 1) & (c->cap - 1))
+        if (c->slots[at].hash == hash && e->key_len == len && weir__cache_same(e->key, key, len))
+            return e;
+    return NULL;
+}
+
 /* Room in the index for one more.  0 or -ENOMEM. */
 int weir__cache_index_room(weir_cache *c);
-void weir__cache_index_put(weir_cache *c, weir_cached *e, uint32_t heat);
-void weir__cache_index_remove(weir_cache *c, size_t at);
+void weir__cache_index_put(weir_cache *c, weir_cached *e);
+/* In the place of one of the same key. */
+void weir__cache_index_swap(weir_cache *c, const weir_cached *old, weir_cached *e);
+void weir__cache_index_remove(weir_cache *c, const weir_cached *e);
 
 /* Looks at a few entries more and removes those that are gone. */
 void weir__cache_sweep(weir_cache *c, weir_time now);
@@ -170,15 +189,15 @@ void weir__cache_sweep(weir_cache *c, weir_time now);
 
 /* The heat of a key that comes, or comes back. */
 uint32_t weir__cache_arrival(weir_cache *c, uint64_t hash);
-/* The entry at this slot leaves; if it comes back, that will be known. */
-void weir__cache_remember(weir_cache *c, size_t at);
+/* The entry leaves; if its key comes back, that will be known. */
+void weir__cache_remember(weir_cache *c, const weir_cached *e);
 /* Removes others until the limits hold. */
 void weir__cache_make_room(weir_cache *c, weir_cached *e, weir_time now);
 
 /* Makes c->lore, if there is memory, and learns when it is time. */
 void weir__cache_learn(weir_cache *c);
 void weir__cache_lore_free(weir_cache *c);
-struct weir__cache_ghost *weir__cache_ghosts(const weir_cache *c, uint64_t hash);
+uint32_t *weir__cache_ghosts(const weir_cache *c, uint64_t hash);
 
 static inline uint64_t weir__cache_tick(const weir_cache *c)
 {
@@ -198,8 +217,8 @@ static inline uint32_t weir__cache_use(weir_cache *c, uint32_t heat)
 
 /* --- putting and removing (cache.c) --------------------------------------------- */
 
-/* Takes what is at this slot out of the index, onto `dead`. */
-void weir__cache_remove(weir_cache *c, size_t at, enum weir_cache_why why);
+/* Takes it out of the index, onto `dead`. */
+void weir__cache_remove(weir_cache *c, weir_cached *e, enum weir_cache_why why);
 /* Tells of the dead, and lets go of them. */
 void weir__cache_bury(weir_cache *c);
 /* Keeps a loose entry for the ttl (> 0), in place of one of its key.  0, or why it is not kept. */
@@ -211,7 +230,7 @@ int weir__cache_key_check(const weir_cache *c, const void *key, size_t len);
 /* The entry of the key, if anything could still be served; tells of those it had to remove. */
 weir_cached *weir__cache_look(weir_cache *c, uint64_t hash, const void *key, size_t len,
                               weir_time now);
-/* Counts the use of what was just found; 1 with a handle, or the error kept. */
+/* Counts the use; 1 with a handle, or the error kept. */
 int weir__cache_serve(weir_cache *c, weir_cached *e, weir_time now, weir_cached **out);
 
 /* --- loading (cache_load.c) ------------------------------------------------------- */

@@ -6,8 +6,8 @@
  * this very cache (cache_lore.c), so there is nothing to tune: a loop that
  * does not fit keeps its old entries, a crowd of new keys that come back soon
  * pushes out the old, a scan passes through.  Keys that have left are
- * remembered with their heat, four times as many as there is room for, or
- * 2,048: when one comes back that is learned too, and it is as hot as it was.
+ * remembered with their heat, eight times as many as the index has slots, or
+ * 4,096: when one comes back that is learned too, and it is as hot as it was.
  */
 #include "base/arith.h"
 #include "store/cache.h"
@@ -26,41 +26,61 @@ static float *evict_alive(weir_cache *c, uint32_t heat)
     return &c->lore->alive[weir__heat_class(heat)][weir__heat_bucket(age)];
 }
 
-uint32_t weir__cache_arrival(weir_cache *c, uint64_t hash)
+/* Twelve bits of the hash, seven of how often, in halves, thirteen of when, in four ticks. */
+static uint32_t evict_ghost(uint64_t hash, uint32_t heat)
 {
-    struct weir__cache_ghost *g = weir__cache_ghosts(c, hash);
+    uint32_t halves = ((heat >> WEIR__HEAT_BITS) + WEIR__HEAT_ONE / 4) * 2 / WEIR__HEAT_ONE;
 
-    for (int i = 0; g && i < WEIR__GHOST_WAYS; i++)
-        if (g[i].heat && g[i].tag == (uint32_t)hash) {
-            uint32_t heat = weir__cache_use(c, g[i].heat);
-
-            g[i].heat = 0;
-            return heat;
-        }
-    return weir__heat_make(WEIR__HEAT_ONE, weir__cache_tick(c));
+    halves = halves < 127 ? halves : 127;
+    return (uint32_t)hash >> 20 << 20 | halves << 13 | (heat >> 2 & 0x1fff);
 }
 
-/* In the place of the one that left first. */
-void weir__cache_remember(weir_cache *c, size_t at)
+static uint32_t evict_ghost_age(uint32_t ghost, uint64_t tick)
 {
-    struct weir__cache_ghost *g = weir__cache_ghosts(c, c->slots[at].entry->hash), *to = g;
+    return ((uint32_t)(tick >> 2) - ghost) & 0x1fff;
+}
+
+static uint32_t evict_ghost_heat(uint32_t ghost, uint64_t tick)
+{
+    uint32_t uses = (ghost >> 13 & 127) * WEIR__HEAT_ONE / 2;
+
+    return weir__heat_make(uses, tick - 4 * evict_ghost_age(ghost, tick));
+}
+
+uint32_t weir__cache_arrival(weir_cache *c, uint64_t hash)
+{
+    uint32_t *g = weir__cache_ghosts(c, hash);
     uint64_t tick = weir__cache_tick(c);
 
-    for (int i = 0; g && i < WEIR__GHOST_WAYS && to->heat; i++)
-        if (!g[i].heat || weir__heat_age(g[i].heat, tick) > weir__heat_age(to->heat, tick))
+    for (int i = 0; g && i < WEIR__GHOST_WAYS; i++)
+        if (g[i] && g[i] >> 20 == (uint32_t)hash >> 20) {
+            uint32_t heat = weir__cache_use(c, evict_ghost_heat(g[i], tick));
+
+            g[i] = 0;
+            return heat;
+        }
+    return weir__heat_make(WEIR__HEAT_ONE, tick);
+}
+
+/* In the place of the one that was used longest ago. */
+void weir__cache_remember(weir_cache *c, const weir_cached *e)
+{
+    uint32_t *g = weir__cache_ghosts(c, e->hash), *to = g;
+    uint64_t tick = weir__cache_tick(c);
+
+    for (int i = 0; g && i < WEIR__GHOST_WAYS && *to; i++)
+        if (!g[i] || evict_ghost_age(g[i], tick) > evict_ghost_age(*to, tick))
             to = &g[i];
     if (g)
-        *to = (struct weir__cache_ghost){c->slots[at].hash, c->slots[at].heat};
+        *to = evict_ghost(e->hash, e->heat);
 }
 
 /* --- who goes --------------------------------------------------------------------------- */
 
 struct evict_choice {
-    weir_cached *spared;
+    weir_cached *spared, *entry; /* the one who goes, or NULL */
     float worth;
     uint32_t class, age;
-    size_t at;
-    bool any;
 };
 
 static bool evict_over(const weir_cache *c)
@@ -77,20 +97,19 @@ static bool evict_outlives(const struct evict_choice *x, float worth, uint32_t c
 }
 
 /* Without memory to learn, who was used last stays. */
-static void evict_consider(const weir_cache *c, size_t at, struct evict_choice *x)
+static void evict_consider(const weir_cache *c, weir_cached *e, struct evict_choice *x)
 {
-    const struct weir__cache_slot *s = &c->slots[at];
-    uint32_t age = weir__heat_age(s->heat, weir__cache_tick(c)), class = weir__heat_class(s->heat);
+    uint32_t age = weir__heat_age(e->heat, weir__cache_tick(c)), class = weir__heat_class(e->heat);
     float worth = -(float)age;
 
-    if (s->entry == x->spared)
+    if (e == x->spared)
         return;
     if (c->lore)
         worth = c->lore->worth[class][weir__heat_bucket(age)];
     if (c->lore && c->opts.max_weight != INT64_MAX)
-        worth /= (float)(s->entry->weight + 1);
-    if (!x->any || !evict_outlives(x, worth, class, age))
-        *x = (struct evict_choice){x->spared, worth, class, age, at, true};
+        worth /= (float)(e->weight + 1);
+    if (!x->entry || !evict_outlives(x, worth, class, age))
+        *x = (struct evict_choice){x->spared, e, worth, class, age};
 }
 
 /* So many requests since the last time that this was asked. */
@@ -103,22 +122,20 @@ static uint64_t evict_lapse(weir_cache *c)
 }
 
 /* Who is seen stands for the others: of each heat there is so much, for the time since the last look. */
-static void evict_count(weir_cache *c, size_t from, uint64_t lapse)
+static void evict_count(weir_cache *c, const weir_cached *e, uint64_t lapse)
 {
-    float each = (float)lapse * (float)c->cap / (EVICT_GROUPS * EVICT_GROUP);
-
-    for (size_t i = 0; i < EVICT_GROUP; i++)
-        if (c->slots[from + i].entry)
-            *evict_alive(c, c->slots[from + i].heat) += each;
+    *evict_alive(c, e->heat) += (float)lapse * (float)c->cap / (EVICT_GROUPS * EVICT_GROUP);
 }
 
 static void evict_count_ghosts(weir_cache *c, uint64_t hash, uint64_t lapse)
 {
-    struct weir__cache_ghost *g = weir__cache_ghosts(c, hash);
+    uint32_t *g = weir__cache_ghosts(c, hash);
+    uint64_t tick = weir__cache_tick(c);
 
     for (int i = 0; g && i < WEIR__GHOST_WAYS; i++)
-        if (g[i].heat)
-            *evict_alive(c, g[i].heat) += (float)lapse * (float)c->lore->ghost_sets;
+        if (g[i])
+            *evict_alive(c, evict_ghost_heat(g[i], tick)) +=
+                (float)lapse * (float)c->lore->ghost_sets;
 }
 
 static size_t evict_group(weir_cache *c)
@@ -127,35 +144,36 @@ static size_t evict_group(weir_cache *c)
     return (size_t)((c->hand >> 32) * (c->cap / EVICT_GROUP) >> 32) * EVICT_GROUP;
 }
 
-static size_t evict_choose(weir_cache *c, weir_cached *spared)
+static weir_cached *evict_choose(weir_cache *c, weir_cached *spared)
 {
     uint64_t lapse = c->lore ? evict_lapse(c) : 0;
     struct evict_choice x = {.spared = spared};
 
-    for (int i = 0; i < EVICT_GROUPS || !x.any; i++) {
-        size_t from = evict_group(c);
+    for (int i = 0; i < EVICT_GROUPS || !x.entry; i++) {
+        const struct weir__cache_slot *s = c->slots + evict_group(c);
 
-        if (lapse && i < EVICT_GROUPS)
-            evict_count(c, from, lapse);
-        for (size_t at = from; at < from + EVICT_GROUP; at++)
-            if (c->slots[at].entry)
-                evict_consider(c, at, &x);
+        for (int j = 0; j < EVICT_GROUP; j++) {
+            if (!s[j].entry)
+                continue;
+            if (lapse && i < EVICT_GROUPS)
+                evict_count(c, s[j].entry, lapse);
+            evict_consider(c, s[j].entry, &x);
+        }
     }
-    if (c->young && c->young != spared)
-        evict_consider(c, weir__cache_index_at(c, c->young), &x);
+    if (c->young)
+        evict_consider(c, c->young, &x);
     if (lapse)
-        evict_count_ghosts(c, c->slots[x.at].entry->hash, lapse);
-    return x.at;
+        evict_count_ghosts(c, x.entry->hash, lapse);
+    return x.entry;
 }
 
 void weir__cache_make_room(weir_cache *c, weir_cached *e, weir_time now)
 {
     while (evict_over(c)) {
-        size_t at;
+        weir_cached *v;
 
         weir__cache_learn(c);
-        at = evict_choose(c, e);
-        weir__cache_remove(
-            c, at, now >= c->slots[at].entry->gone ? WEIR_CACHE_EXPIRED : WEIR_CACHE_EVICTED);
+        v = evict_choose(c, e);
+        weir__cache_remove(c, v, now >= v->gone ? WEIR_CACHE_EXPIRED : WEIR_CACHE_EVICTED);
     }
 }

@@ -19,7 +19,7 @@ weir_cached *weir__cached_new(weir_cache *c, uint64_t hash, const void *key, siz
 
     if (!e)
         return NULL;
-    e->size = size;
+    e->size = (uint32_t)size;
     e->cache = c;
     e->hash = hash;
     e->refs = 1;
@@ -57,50 +57,37 @@ static size_t cache_home(const weir_cache *c, size_t at)
     return c->slots[at].hash & (c->cap - 1);
 }
 
-weir_cached *weir__cache_find(weir_cache *c, uint64_t hash, const void *key, size_t len)
+static size_t cache_at(const weir_cache *c, const weir_cached *e)
 {
-    uint32_t low = (uint32_t)hash;
-    size_t at = low & (c->cap - 1);
-
-    if (!c->cap)
-        return NULL;
-    for (weir_cached *e; (e = c->slots[at].entry); at = cache_next(c, at))
-        if (c->slots[at].hash == low && e->key_len == len &&
-            (!len || memcmp(e->key, key, len) == 0)) {
-            c->found = at;
-            return e;
-        }
-    return NULL;
-}
-
-size_t weir__cache_index_at(const weir_cache *c, const weir_cached *e)
-{
-    size_t at = (uint32_t)e->hash & (c->cap - 1);
+    size_t at = e->hash & (c->cap - 1);
 
     while (c->slots[at].entry != e)
         at = cache_next(c, at);
     return at;
 }
 
-void weir__cache_index_put(weir_cache *c, weir_cached *e, uint32_t heat)
+void weir__cache_index_put(weir_cache *c, weir_cached *e)
 {
-    size_t at = (uint32_t)e->hash & (c->cap - 1);
+    size_t at = e->hash & (c->cap - 1);
 
     while (c->slots[at].entry)
         at = cache_next(c, at);
-    c->slots[at] = (struct weir__cache_slot){(uint32_t)e->hash, heat, e};
-    c->found = at;
+    c->slots[at] = (struct weir__cache_slot){e->hash, e};
     c->n++;
 }
 
-/* Ticks are as long as the index is large: ages are counted in the new ones. */
-static void cache_index_move(weir_cache *c, const struct weir__cache_slot *old, uint64_t tick,
-                             uint32_t shorter)
+void weir__cache_index_swap(weir_cache *c, const weir_cached *old, weir_cached *e)
 {
-    uint32_t age = weir__heat_age(old->heat, tick) >> shorter;
-    uint64_t last = weir__cache_tick(c) - age;
+    c->slots[cache_at(c, old)].entry = e;
+}
 
-    weir__cache_index_put(c, old->entry, weir__heat_make(old->heat >> WEIR__HEAT_BITS, last));
+/* Ticks are as long as the index is large: ages are counted in the new ones. */
+static void cache_index_move(weir_cache *c, weir_cached *e, uint64_t tick, uint32_t shorter)
+{
+    uint32_t age = weir__heat_age(e->heat, tick) >> shorter;
+
+    e->heat = weir__heat_make(e->heat >> WEIR__HEAT_BITS, weir__cache_tick(c) - age);
+    weir__cache_index_put(c, e);
 }
 
 int weir__cache_index_room(weir_cache *c)
@@ -123,14 +110,16 @@ int weir__cache_index_room(weir_cache *c)
     c->lap = WEIR_NEVER;
     for (size_t i = 0; i < old_cap; i++)
         if (old[i].entry)
-            cache_index_move(c, &old[i], tick, shorter);
+            cache_index_move(c, old[i].entry, tick, shorter);
     weir__free(old, old_cap * sizeof *old);
     return 0;
 }
 
 /* What stands behind the hole and could not stand in it before moves up; the sweep may miss it. */
-void weir__cache_index_remove(weir_cache *c, size_t hole)
+void weir__cache_index_remove(weir_cache *c, const weir_cached *e)
 {
+    size_t hole = cache_at(c, e);
+
     c->n--;
     for (size_t at = cache_next(c, hole); c->slots[at].entry; at = cache_next(c, at))
         if (((at - cache_home(c, at)) & (c->cap - 1)) >= ((at - hole) & (c->cap - 1))) {
@@ -138,7 +127,7 @@ void weir__cache_index_remove(weir_cache *c, size_t hole)
             c->slots[hole] = c->slots[at];
             hole = at;
         }
-    c->slots[hole] = (struct weir__cache_slot){0, 0, NULL};
+    c->slots[hole] = (struct weir__cache_slot){0, NULL};
 }
 
 /* --- the sweep ----------------------------------------------------------------------- */
@@ -151,7 +140,7 @@ void weir__cache_sweep(weir_cache *c, weir_time now)
         weir_cached *e = c->slots[c->cursor].entry;
 
         if (e && now >= e->gone) {
-            weir__cache_remove(c, c->cursor, WEIR_CACHE_EXPIRED);
+            weir__cache_remove(c, e, WEIR_CACHE_EXPIRED);
             continue;
         }
         if (e)

@@ -18,7 +18,7 @@
 
 #include "store/cache.h"
 
-enum { LORE_PARTS = 16, LORE_LEAST = 512, LORE_GHOSTS = 2048 };
+enum { LORE_PARTS = 16, LORE_LEAST = 512, LORE_GHOSTS = 4096 };
 
 #define LORE_FADE 0.95f
 
@@ -31,10 +31,10 @@ static void lore_forget(struct weir__cache_lore *l)
     l->ghost_sets = 0;
 }
 
-/* Twice as many as the index has slots; without memory they are forgotten. */
+/* Eight times as many as the index has slots; without memory they are forgotten. */
 static void lore_fit(weir_cache *c)
 {
-    size_t ghosts = c->cap * 2 < LORE_GHOSTS ? LORE_GHOSTS : c->cap * 2;
+    size_t ghosts = c->cap * 8 < LORE_GHOSTS ? LORE_GHOSTS : c->cap * 8;
     struct weir__cache_lore *l = c->lore;
 
     if (l->ghost_sets == ghosts / WEIR__GHOST_WAYS)
@@ -52,7 +52,7 @@ void weir__cache_lore_free(weir_cache *c)
     c->lore = NULL;
 }
 
-struct weir__cache_ghost *weir__cache_ghosts(const weir_cache *c, uint64_t hash)
+uint32_t *weir__cache_ghosts(const weir_cache *c, uint64_t hash)
 {
     const struct weir__cache_lore *l = c->lore;
 
@@ -73,26 +73,28 @@ static float lore_age(int bucket)
     return bucket < 4 ? (float)bucket : (float)((uint64_t)(4 + bucket % 4) << (bucket / 4 - 1));
 }
 
-static struct lore_stretch lore_bucket(const weir_cache *c, int class, int age)
+/* `rate` is that of the class below, and becomes that of this one. */
+static struct lore_stretch lore_bucket(const weir_cache *c, int class, int age, float *rate)
 {
     const struct weir__cache_lore *l = c->lore;
     float width = (lore_age(age + 1) - lore_age(age)) * (float)((uint64_t)1 << c->shift);
-    /* Half the index's size of keys of which nothing is known: little evidence is little worth. */
-    float rate = l->hits[class][age] / (l->alive[class][age] + (float)c->cap / 2);
-    float chance = rate * width / (1 + rate * width / 2);
+    /* Half the index's size of keys like those of the class below: what little evidence there is weighs little. */
+    float few = (float)c->cap / 2, chance;
 
+    *rate = (l->hits[class][age] + few * *rate) / (l->alive[class][age] + few);
+    chance = *rate * width / (1 + *rate * width / 2);
     chance = chance < 1 ? chance : 1;
     return (struct lore_stretch){chance, width * (1 - chance / 2), 1 - chance};
 }
 
 /* From the oldest age down: a stretch takes in what follows it as long as that gives more for the time. */
-static void lore_judge(weir_cache *c, int class)
+static void lore_judge(weir_cache *c, int class, float *rates)
 {
     struct lore_stretch s[WEIR__HEAT_AGES];
     int n = 0;
 
     for (int age = WEIR__HEAT_AGES - 1; age >= 0; age--) {
-        struct lore_stretch now = lore_bucket(c, class, age);
+        struct lore_stretch now = lore_bucket(c, class, age, &rates[age]);
 
         for (; n && now.asked * s[n - 1].time <= s[n - 1].asked * now.time; n--) {
             now.asked += now.left * s[n - 1].asked;
@@ -123,6 +125,7 @@ static void lore_fade(struct weir__cache_lore *l, int class)
 
 void weir__cache_learn(weir_cache *c)
 {
+    float rates[WEIR__HEAT_AGES] = {0};
     uint64_t every = c->cap / LORE_PARTS < LORE_LEAST ? LORE_LEAST : c->cap / LORE_PARTS;
 
     if (!c->lore) {
@@ -137,7 +140,7 @@ void weir__cache_learn(weir_cache *c)
     c->lore->learned = c->clock;
     for (int class = 0; class < WEIR__HEAT_CLASSES; class ++) {
         lore_take_in(c->lore, class);
-        lore_judge(c, class);
+        lore_judge(c, class, rates);
         lore_fade(c->lore, class);
     }
 }

@@ -31,6 +31,10 @@ report policies_among_plain_threads $?
 
 [ "$(timeout 50 "$bin/example_pool")" = "12 gets, 6 connections, 0 left" ]
 report a_pool_of_connections $?
+
+"$bin/example_cache" | grep -q '^too old.* asked  8 times; hits 100, stale 100, misses 200$'
+report a_cache_serves_old_values_while_the_source_is_down $?
+
 [ "$(timeout 50 "$bin/example_host_epoll")" = "100 numbers, sum 5050: success" ]
 report a_bare_epoll_loop_hosts_weir $?
 
