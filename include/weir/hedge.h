@@ -49,6 +49,13 @@ struct weir_hedge {
 /* 0, or -EINVAL; then nothing is hedged. */
 WEIR_API int weir_hedge_init(struct weir_hedge *h, const struct weir_hedge_opts *opts);
 
+/*
+ * Other options from now on; what was recorded and counted stays, and its own
+ * budget.  0, or -EINVAL and no change.  In weir_hedged's loops: not while a
+ * call is under way on another.
+ */
+WEIR_API int weir_hedge_set(struct weir_hedge *h, const struct weir_hedge_opts *opts);
+
 /* How long after its start a call should be hedged; WEIR_NEVER: not at all. */
 WEIR_API weir_span weir_hedge_delay(const struct weir_hedge *h, weir_time now);
 

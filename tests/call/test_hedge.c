@@ -318,6 +318,41 @@ static int modes(void *arg)
     return 0;
 }
 
+/* Other options hold at once, and what was recorded stays. */
+static int options(void *arg)
+{
+    int out;
+
+    (void)arg;
+    EQ(weir_budget_init(&rich, NULL), 0);
+    hedge((struct weir_hedge_opts){.samples = 10, .budget = &rich});
+    for (int i = 0; i < 100; i++)
+        weir_hedge_record(&h, WEIR_MS(i < 80 ? 10 : 100), weir_now());
+    LT(WEIR_MS(98), weir_hedge_delay(&h, weir_now()));
+    EQ(weir_hedge_set(&h, &(struct weir_hedge_opts){.percent = 49}), -EINVAL);
+    EQ(weir_hedge_set(&h, NULL), -EINVAL);
+    LT(WEIR_MS(98), weir_hedge_delay(&h, weir_now()));
+    EQ(weir_hedge_set(&h, &(struct weir_hedge_opts){.percent = 75, .samples = 10, .budget = &rich}),
+       0);
+    LT(weir_hedge_delay(&h, weir_now()), WEIR_MS(11));
+    plan = (struct plan){.takes = {WEIR_MS(50), 0}};
+    EQ(weir_hedged(&h, attempt, NULL, thing_type(), &out, 1, 0), 1);
+    EQ(out, 2);
+    EQ(h.sent, 1);
+    EQ(weir_hedge_set(&h, &(struct weir_hedge_opts){.mode = WEIR_OFF}), 0);
+    EQ(weir_hedge_delay(&h, weir_now()), WEIR_NEVER);
+    EQ(h.sent, 1);
+    EQ(weir_hedge_init(&h, NULL), -EINVAL);
+    EQ(weir_hedge_set(&h, &(struct weir_hedge_opts){0}), -EINVAL); /* it was none */
+    plan.live = 0;
+    return 0;
+}
+
+TEST(other_options_of_a_hedge_hold_at_once_and_keep_what_it_knows)
+{
+    EQ(world_run(options, NULL), 0);
+}
+
 TEST(observing_sends_none_and_counts_those_it_would_have)
 {
     EQ(world_run(modes, NULL), 0);
