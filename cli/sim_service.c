@@ -219,6 +219,7 @@ static void service_try(struct sim_service *w, struct service_call *c)
     service_plan_hedge(w, c);
     weir_pass_begin(&t->pass, c->stack->inner, WEIR_EPOCH + w->now, weir_pass_deadline(&c->pass),
                     service_wake, t);
+    weir_pass_within(&t->pass, &c->pass);
     service_go_on(w, t);
 }
 

@@ -37,6 +37,14 @@ WEIR_API int weir_call_run(weir_policy *p, int (*fn)(void *), void *arg,
                            struct weir_call_report *out_report);
 
 /*
+ * weir_call_run for a call that takes `weight` permits of each bulkhead, first
+ * come first served.  WEIR_EFULL at once where there are fewer altogether;
+ * -EINVAL for 0.
+ */
+WEIR_API int weir_call_weighed(weir_policy *p, uint32_t weight, int (*fn)(void *), void *arg,
+                               struct weir_call_report *out_report);
+
+/*
  * weir_call_run with a fallback: a failure is handed to fallback(arg, r), and
  * what that returns is the result; the report still says what failed.  A
  * cancel and a bad argument are the caller's own, and are not handed on.

@@ -49,6 +49,13 @@ struct weir_hedge {
 /* 0, or -EINVAL; then nothing is hedged. */
 WEIR_API int weir_hedge_init(struct weir_hedge *h, const struct weir_hedge_opts *opts);
 
+/*
+ * Other options from now on; what was recorded and counted stays, and its own
+ * budget.  0, or -EINVAL and no change.  In weir_hedged's loops: not while a
+ * call is under way on another.
+ */
+WEIR_API int weir_hedge_set(struct weir_hedge *h, const struct weir_hedge_opts *opts);
+
 /* How long after its start a call should be hedged; WEIR_NEVER: not at all. */
 WEIR_API weir_span weir_hedge_delay(const struct weir_hedge *h, weir_time now);
 
@@ -75,7 +82,9 @@ struct weir_hedge_stats {
  * succeeds is the result, the others are cancelled, waited for, and what they
  * made is dropped.  A failure ends the call if no other try is under way; if
  * all fail, what the first one said.  `idempotent` 0: never twice.  A deadline
- * that comes before the hedge would does without.  -ETIMEDOUT, -ECANCELED,
+ * that comes before the hedge would does without.  In an attempt of a weir_call
+ * each try is in that attempt too (weir_try_info, weir_try_hint: the winner's
+ * counts); calls in it are part of the same call.  -ETIMEDOUT, -ECANCELED,
  * WEIR_ENOFIBER, -ENOMEM, -EINVAL.  After a failure *out is zero.
  */
 WEIR_API int weir_hedged(struct weir_hedge *h, weir_hedge_fn *fn, void *ctx, struct weir_type type,

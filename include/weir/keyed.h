@@ -53,6 +53,13 @@ WEIR_API WEIR_MUST_USE int64_t weir_keyed_take(struct weir_keyed_rate *k, uint64
 WEIR_API int weir_keyed_pause(struct weir_keyed_rate *k, uint64_t key, weir_time until,
                               weir_span cap, weir_time now);
 
+/*
+ * Another rule for every key, as weir_rate_set: what a key has used stays used,
+ * up to a bucket full of it.  Looks at every slot.  0, or -EINVAL and no change.
+ */
+WEIR_API int weir_keyed_set(struct weir_keyed_rate *k, const struct weir_rate_opts *opts,
+                            weir_time now);
+
 /* Slots that cannot be given away at `now`. */
 WEIR_API uint32_t weir_keyed_busy(const struct weir_keyed_rate *k, weir_time now);
 

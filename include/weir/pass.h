@@ -51,6 +51,13 @@ WEIR_API void weir_pass_begin(struct weir_pass *c, weir_policy *p, weir_time now
 WEIR_API void weir_pass_within(struct weir_pass *c, const struct weir_pass *outer);
 
 /*
+ * It weighs so much: it takes so many permits of each bulkhead, first come
+ * first served, and is refused at once where there are fewer altogether; 1 at
+ * first.  Right after begin.  0; -EINVAL for 0.
+ */
+WEIR_API int weir_pass_weigh(struct weir_pass *c, uint32_t weight);
+
+/*
  * 0: the attempt starts now.  Positive: call again after so many nanoseconds
  * (WEIR_NEVER: no time is known) or when woken; too early does no harm.
  * Negative: the call is over, with WEIR_EOPEN, WEIR_ERATE, WEIR_EFULL,

@@ -22,7 +22,8 @@
  *                   and local refusals for nothing.  WEIR_EOPEN.
  *   RATE            waits its turn, first come first served, unless the turn
  *                   would come too late: then WEIR_ERATE at once.
- *   BULKHEAD        waits likewise; WEIR_EFULL.
+ *   BULKHEAD        waits likewise; WEIR_EFULL.  A call takes one permit, or its
+ *                   weight (call.h, pass.h).
  *
  * A call that was let through by a breaker and then waited is checked again
  * before it starts.  A deadline that has passed takes nothing: -ETIMEDOUT.

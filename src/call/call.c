@@ -105,7 +105,8 @@ static void call_report(const struct weir__plan_run *run, struct weir_call_repor
                                      .refusal = run->refusal};
 }
 
-int weir_call_run(weir_policy *p, int (*fn)(void *), void *arg, struct weir_call_report *out_report)
+int weir_call_weighed(weir_policy *p, uint32_t weight, int (*fn)(void *), void *arg,
+                      struct weir_call_report *out_report)
 {
     struct weir__fiber *me = weir__self();
     struct call_frame c;
@@ -113,12 +114,13 @@ int weir_call_run(weir_policy *p, int (*fn)(void *), void *arg, struct weir_call
     int r = weir_policy_error(p);
 
     weir__plan_begin(p, &c.run, weir_now(), outer);
+    c.run.weight = weight;
     c.run.wake = call_wake;
     c.run.wake_ctx = &c.event;
     c.run.outer = me ? weir__fiber_slot_get(WEIR__SLOT_TRY) : NULL;
     weir_event_init(&c.event);
     if (r == 0)
-        r = !fn ? -EINVAL : !me ? WEIR_ENOFIBER : me->node->why ? -ECANCELED : 0;
+        r = !fn || weight == 0 ? -EINVAL : !me ? WEIR_ENOFIBER : me->node->why ? -ECANCELED : 0;
     if (r == 0)
         r = call_loop(p, &c, fn, arg);
     weir__plan_abandon(p, &c.run, weir_now());
@@ -127,6 +129,11 @@ int weir_call_run(weir_policy *p, int (*fn)(void *), void *arg, struct weir_call
     if (out_report)
         call_report(&c.run, out_report);
     return r;
+}
+
+int weir_call_run(weir_policy *p, int (*fn)(void *), void *arg, struct weir_call_report *out_report)
+{
+    return weir_call_weighed(p, 1, fn, arg, out_report);
 }
 
 int weir_call(weir_policy *p, int (*fn)(void *), void *arg)

@@ -11,6 +11,7 @@
 
 #include "base/alloc.h"
 #include "base/arith.h"
+#include "core/core.h"
 #include "policy/plan.h"
 
 enum { HEDGED_MOST = 9 };
@@ -20,12 +21,14 @@ struct hedged_try {
     void *out;
     weir_time began;
     int result;
+    struct weir_retry_outcome hint; /* what it said about itself */
 };
 
 struct hedged {
     struct weir_hedge *h;
     weir_hedge_fn *fn;
     void *ctx;
+    struct weir__plan_run *call; /* the call in whose attempt this is; NULL: none */
     struct weir_event news;
     struct hedged_try tries[HEDGED_MOST];
     uint32_t sent, over;
@@ -85,11 +88,36 @@ void weir_hedge_stats(const struct weir_hedge *h, struct weir_hedge_stats *out)
 
 /* --- a call ------------------------------------------------------------------------ */
 
+/*
+ * The user's function, on a fiber of its own, but still in the attempt of the
+ * caller: it may ask about it, and calls within it are part of it.  Its hints are
+ * its own until it has won.
+ */
+static int hedged_work(struct hedged_try *t)
+{
+    static const struct weir__plan_run zero;
+    struct weir__plan_run *call = t->all->call, mine = zero;
+    int r;
+
+    if (!call)
+        return t->all->fn(t->all->ctx, t->out);
+    mine.outer = call;
+    mine.attempt = call->attempt;
+    mine.attempt_start = call->attempt_start;
+    mine.attempt_deadline = call->attempt_deadline;
+    mine.last_result = call->last_result;
+    weir__fiber_slot_set(WEIR__SLOT_TRY, &mine);
+    r = t->all->fn(t->all->ctx, t->out);
+    weir__fiber_slot_set(WEIR__SLOT_TRY, NULL);
+    t->hint = mine.hint;
+    return r;
+}
+
 static int hedged_try(void *arg)
 {
     struct hedged_try *t = arg;
     struct hedged *a = t->all;
-    int r = a->fn(a->ctx, t->out);
+    int r = hedged_work(t);
     weir_time now = weir_now();
 
     t->result = r;
@@ -163,6 +191,8 @@ static int hedged_settle(struct hedged *a, const struct weir_type *type, void *o
         else if (a->tries[i].result >= 0 && type->drop)
             type->drop(a->tries[i].out);
     }
+    if (a->call) /* what the answer said, or the first failure, which is the result */
+        a->call->hint = a->tries[a->winner < 0 ? 0 : a->winner].hint;
     if (a->winner < 0)
         return r < 0 ? r : -ECANCELED;
     if (a->winner > 0)
@@ -202,6 +232,7 @@ int weir_hedged(struct weir_hedge *h, weir_hedge_fn *fn, void *ctx, struct weir_
     if (type.align == 0 || type.align > 16 || (type.align & (type.align - 1)))
         return -EINVAL;
     memset(out, 0, type.size);
+    a.call = weir__self() ? weir__fiber_slot_get(WEIR__SLOT_TRY) : NULL;
     most = 1 + (idempotent ? h->opts.hedges : 0);
     bytes = most * stride;
     places = weir__alloc(bytes);

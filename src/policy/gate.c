@@ -20,19 +20,27 @@ static int gate_is_adaptive(const struct weir__plan_layer *l)
     return l->kind == WEIR_LAYER_ADAPTIVE;
 }
 
-/* Room for one more?  Then it is taken: 1. */
-static int gate_try(struct weir__plan_layer *l, struct weir__plan_slot *slot, weir_time now)
+/* Room for this one?  Then it is taken: 1. */
+static int gate_try(struct weir__plan_layer *l, struct weir__plan_run *r, weir_time now)
 {
+    uint32_t i = (uint32_t)(l - l->policy->layer);
+
     if (gate_is_adaptive(l))
-        return weir_adaptive_take(&l->u.adaptive, now, &slot->u.adaptive) == 0;
-    return weir_bulkhead_take(&l->u.bulkhead, 1) == 0;
+        return weir_adaptive_take(&l->u.adaptive, now, &r->slot[i].u.adaptive) == 0;
+    return weir_bulkhead_take(&l->u.bulkhead, r->weight) == 0;
 }
 
-static int gate_has_room(const struct weir__plan_layer *l)
+static int gate_has_room(const struct weir__plan_layer *l, const struct weir__plan_run *r)
 {
     if (gate_is_adaptive(l))
         return weir_adaptive_inflight(&l->u.adaptive) < weir_adaptive_limit(&l->u.adaptive);
-    return l->u.bulkhead.used < l->u.bulkhead.limit;
+    return (uint64_t)l->u.bulkhead.used + r->weight <= l->u.bulkhead.limit;
+}
+
+/* There will never be room for it. */
+static int gate_too_heavy(const struct weir__plan_layer *l, const struct weir__plan_run *r)
+{
+    return !gate_is_adaptive(l) && r->weight > l->u.bulkhead.limit;
 }
 
 static void gate_wake(struct weir__plan_run *r)
@@ -46,6 +54,22 @@ static struct weir__plan_run *gate_head(const struct weir__plan_layer *l)
     return WEIR__ENTRY(l->row.next, struct weir__plan_run, row);
 }
 
+/* The one that is served next: the newest in overload, where that was asked for. */
+static struct weir__plan_run *gate_next(const struct weir__plan_layer *l)
+{
+    if (l->lifo && weir_codel_overloaded(&l->codel))
+        return WEIR__ENTRY(l->row.prev, struct weir__plan_run, row);
+    return gate_head(l);
+}
+
+/* Its wait is over, without a permit. */
+static void gate_turn_away(struct weir__plan_layer *l, struct weir__plan_run *r)
+{
+    weir__plan_dequeue(l, r);
+    r->park_until = INT64_MIN;
+    gate_wake(r);
+}
+
 /* Refuses heads as the law says.  It stands again before somebody is served. */
 static void gate_shed(struct weir__plan_layer *l, weir_time now)
 {
@@ -54,27 +78,21 @@ static void gate_shed(struct weir__plan_layer *l, weir_time now)
 
         if (!weir_codel_drop(&l->codel, weir__sat_sub(now, head->not_before), now))
             return;
-        weir__plan_dequeue(l, head);
-        head->park_until = INT64_MIN;
-        gate_wake(head);
+        gate_turn_away(l, head);
     }
 }
 
 /* Hands what is free to those who wait. */
 static void gate_grant(struct weir__plan_layer *l, weir_time now)
 {
-    uint32_t i = (uint32_t)(l - l->policy->layer);
-
-    while (!weir__list_empty(&l->row) && gate_has_room(l)) {
+    while (!weir__list_empty(&l->row) && gate_has_room(l, gate_next(l))) {
         struct weir__plan_run *next;
 
         gate_shed(l, now);
         if (weir__list_empty(&l->row))
             break;
-        next = gate_head(l);
-        if (l->lifo && weir_codel_overloaded(&l->codel))
-            next = WEIR__ENTRY(l->row.prev, struct weir__plan_run, row);
-        if (!gate_try(l, &next->slot[i], now))
+        next = gate_next(l);
+        if (!gate_try(l, next, now))
             return;
         weir__plan_dequeue(l, next);
         next->granted = 1;
@@ -89,6 +107,7 @@ static int64_t gate_take(weir_policy *p, struct weir__plan_run *r, uint32_t i, w
 {
     struct weir__plan_layer *l = &p->layer[i];
 
+    l->seen = weir__max64(l->seen, now);
     *why = (struct weir__plan_refused){WEIR_EFULL, i, 0};
     if (r->phase == WEIR__PLAN_WAITING) {
         if (!r->granted)
@@ -98,7 +117,9 @@ static int64_t gate_take(weir_policy *p, struct weir__plan_run *r, uint32_t i, w
         r->slot[i].held = 1;
         return 0;
     }
-    r->slot[i].held = weir__list_empty(&l->row) && gate_try(l, &r->slot[i], now);
+    if (gate_too_heavy(l, r))
+        return WEIR_EFULL;
+    r->slot[i].held = weir__list_empty(&l->row) && gate_try(l, r, now);
     if (r->slot[i].held)
         return 0;
     if (l->max_wait == WEIR_NOWAIT || (l->queue && l->queued >= l->queue))
@@ -120,6 +141,7 @@ static void gate_give(weir_policy *p, struct weir__plan_run *r, uint32_t i, uint
     struct weir__plan_layer *l = &p->layer[i];
     enum weir_adaptive_result result = WEIR_ADAPTIVE_IGNORED;
 
+    l->seen = weir__max64(l->seen, now);
     if (cls == WEIR_CLASS_OK || cls == WEIR_CLASS_CLIENT)
         result = WEIR_ADAPTIVE_OK;
     else if (cls == WEIR_CLASS_THROTTLED || cls == WEIR_CLASS_TRANSIENT)
@@ -127,7 +149,7 @@ static void gate_give(weir_policy *p, struct weir__plan_run *r, uint32_t i, uint
     if (gate_is_adaptive(l))
         (void)weir_adaptive_done(&l->u.adaptive, &r->slot[i].u.adaptive, result, now);
     else
-        weir_bulkhead_give(&l->u.bulkhead, 1);
+        weir_bulkhead_give(&l->u.bulkhead, r->weight);
     gate_grant(l, now);
 }
 
@@ -136,6 +158,8 @@ static void gate_leave(struct weir__plan_layer *l, struct weir__plan_run *r, uin
     weir__plan_dequeue(l, r);
     if (r->granted)
         gate_give(l->policy, r, i, WEIR_CLASS_CANCELLED, r->not_before);
+    else
+        gate_grant(l, l->seen); /* a heavy one may have held up those behind it */
 }
 
 /* The call runs from here on; what it waited is not the server's doing. */
@@ -163,6 +187,19 @@ static int gate_bulkhead_init(struct weir__plan_layer *l, const struct weir_poli
     return weir_bulkhead_init(&l->u.bulkhead, o);
 }
 
+/* Those for whom the limit has become too small. */
+static void gate_refuse_heavy(struct weir__plan_layer *l)
+{
+    struct weir__list *at = l->row.next, *next;
+
+    for (; at != &l->row; at = next) {
+        struct weir__plan_run *r = WEIR__ENTRY(at, struct weir__plan_run, row);
+        next = at->next;
+        if (gate_too_heavy(l, r))
+            gate_turn_away(l, r);
+    }
+}
+
 static int gate_bulkhead_set(struct weir__plan_layer *l, const struct weir_policy_layer *from,
                              weir_time now)
 {
@@ -176,6 +213,7 @@ static int gate_bulkhead_set(struct weir__plan_layer *l, const struct weir_polic
     l->codel.target = fresh.codel.target;
     l->codel.interval = fresh.codel.interval;
     weir_bulkhead_set(&l->u.bulkhead, from->u.bulkhead.limit);
+    gate_refuse_heavy(l);
     gate_grant(l, now);
     return 0;
 }

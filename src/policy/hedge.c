@@ -23,6 +23,24 @@ static int hedge_check(const struct weir_hedge_opts *o)
     return 0;
 }
 
+static void hedge_configure(struct weir_hedge *h, const struct weir_hedge_opts *opts)
+{
+    h->opts = *opts;
+    h->opts.percent = opts->percent ? opts->percent : 95;
+    h->opts.samples = opts->samples ? opts->samples : 100;
+    h->opts.hedges = opts->hedges ? opts->hedges : 1;
+    h->opts.least = opts->least ? opts->least : WEIR_MS(1);
+    h->opts.period = opts->period ? opts->period : WEIR_S(30);
+}
+
+int weir_hedge_set(struct weir_hedge *h, const struct weir_hedge_opts *opts)
+{
+    if (!opts || hedge_check(opts) < 0 || h->opts.hedges == 0)
+        return -EINVAL;
+    hedge_configure(h, opts);
+    return 0;
+}
+
 int weir_hedge_init(struct weir_hedge *h, const struct weir_hedge_opts *opts)
 {
     static const struct weir_hedge zero;
@@ -30,12 +48,7 @@ int weir_hedge_init(struct weir_hedge *h, const struct weir_hedge_opts *opts)
     *h = zero;
     if (!opts || hedge_check(opts) < 0)
         return -EINVAL;
-    h->opts = *opts;
-    h->opts.percent = opts->percent ? opts->percent : 95;
-    h->opts.samples = opts->samples ? opts->samples : 100;
-    h->opts.hedges = opts->hedges ? opts->hedges : 1;
-    h->opts.least = opts->least ? opts->least : WEIR_MS(1);
-    h->opts.period = opts->period ? opts->period : WEIR_S(30);
+    hedge_configure(h, opts);
     h->since = INT64_MIN;
     return weir_budget_init(
         &h->own, &(struct weir_budget_opts){.ratio_milli = 50, .min_per_sec = WEIR_BUDGET_NONE});

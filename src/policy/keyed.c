@@ -149,6 +149,27 @@ int weir_keyed_pause(struct weir_keyed_rate *k, uint64_t key, weir_time until, w
     return 1;
 }
 
+int weir_keyed_set(struct weir_keyed_rate *k, const struct weir_rate_opts *opts, weir_time now)
+{
+    struct weir_rate rule;
+
+    if (!k->slot || weir_rate_init(&rule, opts) < 0)
+        return -EINVAL;
+    for (uint32_t i = 0; i < k->sets * KEYED_WAYS; i++) {
+        struct weir_keyed_slot *s = &k->slot[i];
+        struct weir_rate r = keyed_load(k, s);
+
+        if (!s->used)
+            continue;
+        (void)weir_rate_set(&r, opts, now);
+        keyed_store(s, &r);
+        if (s->shared > now) /* what strangers have used there has another price now */
+            s->shared = weir__max64(s->shared, weir__sat_add(r.tat, r.skipped + 1));
+    }
+    k->rule = rule;
+    return 0;
+}
+
 uint32_t weir_keyed_busy(const struct weir_keyed_rate *k, weir_time now)
 {
     uint32_t n = 0;

@@ -54,6 +54,14 @@ void weir_pass_within(struct weir_pass *c, const struct weir_pass *outer)
     pass_of(c)->run.outer = outer ? &pass_see(outer)->run : NULL;
 }
 
+int weir_pass_weigh(struct weir_pass *c, uint32_t weight)
+{
+    if (weight == 0)
+        return -EINVAL;
+    pass_of(c)->run.weight = weight;
+    return 0;
+}
+
 int64_t weir_pass_enter(struct weir_pass *c, weir_time now)
 {
     struct weir__plan_run *r = &pass_of(c)->run;

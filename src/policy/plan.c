@@ -338,6 +338,7 @@ void weir__plan_begin(const weir_policy *p, struct weir__plan_run *r, weir_time 
     r->policy = p;
     r->begun = now;
     r->deadline = deadline;
+    r->weight = 1;
 }
 
 int64_t weir__plan_admit(weir_policy *p, struct weir__plan_run *r, weir_time now)

@@ -51,9 +51,10 @@ struct weir__plan_run {
     weir_time attempt_deadline, attempt_start;
     weir_time not_before; /* in a row: since when it stands there */
     weir_time park_until;
+    uint32_t weight;  /* permits of a bulkhead, from 1 */
     uint32_t attempt; /* attempts admitted so far */
     uint32_t pos;     /* the first layer not taken yet */
-    uint32_t phase, retrying;
+    uint16_t phase, retrying;
     uint32_t giveup; /* enum weir_giveup of the retry that spoke last */
     bool granted, waited;
     bool entered;                   /* it was admitted once: the deadline is the stack's too */
@@ -78,6 +79,7 @@ struct weir__plan_layer {
     uint32_t kind, mode; /* enum weir_mode */
     weir_span max_wait;  /* of a gate, as is what follows */
     uint32_t queue, queued, lifo;
+    weir_time seen; /* the latest instant */
     struct weir_codel codel;
     struct weir__list row; /* runs that wait here, first come first */
     struct weir_layer_counts counts;

@@ -271,7 +271,8 @@ static struct rate_instant rate_carry(const struct weir_rate *old, const struct 
         return (struct rate_instant){old->tat, 0};
     if (ahead > 0) /* reserved to then: at that instant the new bucket is empty */
         return (struct rate_instant){t + ahead + r->full, r->full_part};
-    cells = weir__mul_div((uint64_t)debt, old->count, (uint64_t)old->period) + 1;
+    cells = weir__mul_div((uint64_t)debt, old->count, (uint64_t)old->period);
+    cells += weir__mul_div(cells, (uint64_t)old->period, old->count) < (uint64_t)debt; /* up */
     if (cells >= r->burst)
         return (struct rate_instant){t + r->full, r->full_part};
     return rate_plus(r, t, 0, (uint32_t)cells);

@@ -186,6 +186,46 @@ SIM(a_bulkhead_makes_fibers_wait_for_their_turn)
     return 0;
 }
 
+static int weigh_runs, weigh_most;
+
+static int weigh_work(void *arg)
+{
+    int mine = *(int *)arg, r;
+
+    weigh_runs += mine;
+    weigh_most = weigh_runs > weigh_most ? weigh_runs : weigh_most;
+    r = weir_sleep(weir_after(WEIR_MS(10)));
+    weigh_runs -= mine;
+    return r;
+}
+
+static weir_policy *weigh_policy;
+
+static int weigh_call(void *arg)
+{
+    return weir_call_weighed(weigh_policy, (uint32_t) * (int *)arg, weigh_work, arg, NULL);
+}
+
+SIM(calls_of_different_weight_share_a_bulkhead)
+{
+    weir_scope *s = weir_scope_open(NULL);
+    int weight[12];
+
+    weigh_policy = WEIR_POLICY(WEIR_BULKHEAD(.limit = 5));
+    weigh_runs = weigh_most = 0;
+    for (int i = 0; i < 12; i++) {
+        weight[i] = 1 + i % 4;
+        EQ(weir_go(s, weigh_call, &weight[i]), 0);
+    }
+    EQ(weir_scope_close(&s), 0);
+    LE(weigh_most, 5);
+    LE(4, weigh_most);
+    EQ(weir_call_weighed(weigh_policy, 6, weigh_work, &weight[0], NULL), WEIR_EFULL);
+    EQ(weir_call_weighed(weigh_policy, 0, weigh_work, &weight[0], NULL), -EINVAL);
+    weir_policy_free(&weigh_policy);
+    return 0;
+}
+
 SIM(a_rate_spaces_the_attempts_of_all_fibers)
 {
     struct shared s = {WEIR_POLICY(WEIR_RATE(.per_sec = 10)), {0}};

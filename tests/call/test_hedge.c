@@ -318,6 +318,139 @@ static int modes(void *arg)
     return 0;
 }
 
+/* --- in a call ---------------------------------------------------------------------- */
+
+static struct weir_budget shared;
+static weir_policy *outer_policy, *inner_policy;
+static int asked, told;
+
+static int inner_work(void *arg)
+{
+    (void)arg;
+    return weir_sleep(weir_after(WEIR_MS(asked++ ? 1 : 100)));
+}
+
+static int inner_call(void *ctx, void *out)
+{
+    (void)ctx;
+    told += (int)weir_try_info().attempt; /* that of the outer call */
+    *(int *)out = 1;
+    return weir_call(inner_policy, inner_work, NULL);
+}
+
+static int outer_work(void *arg)
+{
+    int out;
+
+    (void)arg;
+    return weir_hedged(&h, inner_call, NULL, WEIR_TYPE(int), &out, 1, 0);
+}
+
+/* D5: the budget hears of one first try, though a hedge made two calls of it. */
+static int one_call(void *arg)
+{
+    struct weir_budget_opts o = {.ratio_milli = 1000, .min_per_sec = WEIR_BUDGET_NONE};
+
+    (void)arg;
+    asked = told = 0;
+    EQ(weir_budget_init(&shared, &o), 0);
+    EQ(weir_budget_init(&rich, NULL), 0);
+    hedge((struct weir_hedge_opts){.delay = WEIR_MS(10), .budget = &rich});
+    outer_policy = WEIR_POLICY(WEIR_RETRY(.budget = &shared));
+    inner_policy = WEIR_POLICY(WEIR_RETRY(.budget = &shared));
+    EQ(weir_call(outer_policy, outer_work, NULL), 0);
+    EQ(asked, 2);
+    EQ(told, 2);
+    EQ(weir_budget_left(&shared, weir_now()), 1);
+    EQ(weir_try_info().attempt, 0);
+    weir_policy_free(&outer_policy);
+    weir_policy_free(&inner_policy);
+    return 0;
+}
+
+TEST(D5_calls_in_the_tries_of_a_hedge_are_part_of_one_call)
+{
+    EQ(world_run(one_call, NULL), 0);
+}
+
+static int hinting(void *ctx, void *out)
+{
+    int i = asked++;
+
+    (void)ctx;
+    EQ(weir_sleep(weir_after(WEIR_MS(i ? 30 : 20))), 0);
+    EQ(weir_try_hint(i ? WEIR_CLASS_SERVER : WEIR_CLASS_CLIENT, 0),
+       0); /* the later one is not it */
+    *(int *)out = 1;
+    return -EIO;
+}
+
+static int hinted(void *arg)
+{
+    int out;
+
+    (void)arg;
+    return weir_hedged(&h, hinting, NULL, WEIR_TYPE(int), &out, 1, 0);
+}
+
+/* The hint that counts is that of the try whose result is the result. */
+static int one_hint(void *arg)
+{
+    struct weir_call_report report;
+
+    (void)arg;
+    EQ(weir_budget_init(&rich, NULL), 0);
+    hedge((struct weir_hedge_opts){.delay = WEIR_MS(10), .budget = &rich});
+    outer_policy = WEIR_POLICY(WEIR_RETRY(.attempts = 2), WEIR_BREAKER(.failures = 1));
+    asked = told = 0;
+    EQ(weir_call_run(outer_policy, hinted, NULL, &report), -EIO);
+    EQ(report.attempts, 1); /* the first said CLIENT: no retry, no failure of the breaker */
+    EQ(report.giveup, WEIR_GIVEUP_CLASS);
+    EQ(weir_policy_breaker_state(outer_policy, 1, weir_now()), WEIR_BREAKER_CLOSED);
+    weir_policy_free(&outer_policy);
+    return 0;
+}
+
+TEST(the_hint_of_a_hedge_is_that_of_the_try_that_counts)
+{
+    EQ(world_run(one_hint, NULL), 0);
+}
+
+/* Other options hold at once, and what was recorded stays. */
+static int options(void *arg)
+{
+    int out;
+
+    (void)arg;
+    EQ(weir_budget_init(&rich, NULL), 0);
+    hedge((struct weir_hedge_opts){.samples = 10, .budget = &rich});
+    for (int i = 0; i < 100; i++)
+        weir_hedge_record(&h, WEIR_MS(i < 80 ? 10 : 100), weir_now());
+    LT(WEIR_MS(98), weir_hedge_delay(&h, weir_now()));
+    EQ(weir_hedge_set(&h, &(struct weir_hedge_opts){.percent = 49}), -EINVAL);
+    EQ(weir_hedge_set(&h, NULL), -EINVAL);
+    LT(WEIR_MS(98), weir_hedge_delay(&h, weir_now()));
+    EQ(weir_hedge_set(&h, &(struct weir_hedge_opts){.percent = 75, .samples = 10, .budget = &rich}),
+       0);
+    LT(weir_hedge_delay(&h, weir_now()), WEIR_MS(11));
+    plan = (struct plan){.takes = {WEIR_MS(50), 0}};
+    EQ(weir_hedged(&h, attempt, NULL, thing_type(), &out, 1, 0), 1);
+    EQ(out, 2);
+    EQ(h.sent, 1);
+    EQ(weir_hedge_set(&h, &(struct weir_hedge_opts){.mode = WEIR_OFF}), 0);
+    EQ(weir_hedge_delay(&h, weir_now()), WEIR_NEVER);
+    EQ(h.sent, 1);
+    EQ(weir_hedge_init(&h, NULL), -EINVAL);
+    EQ(weir_hedge_set(&h, &(struct weir_hedge_opts){0}), -EINVAL); /* it was none */
+    plan.live = 0;
+    return 0;
+}
+
+TEST(other_options_of_a_hedge_hold_at_once_and_keep_what_it_knows)
+{
+    EQ(world_run(options, NULL), 0);
+}
+
 TEST(observing_sends_none_and_counts_those_it_would_have)
 {
     EQ(world_run(modes, NULL), 0);

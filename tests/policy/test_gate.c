@@ -5,9 +5,12 @@
 #include <errno.h>
 #include <string.h>
 #include <weir/codel.h>
+#include <weir/pass.h>
 
 #include "harness/test.h"
 #include "policy/plan.h"
+
+#define T0 WEIR_EPOCH
 
 /* --- the law ------------------------------------------------------------------ */
 
@@ -240,6 +243,135 @@ TEST(an_adaptive_layer_queues_and_learns_from_what_ran)
 }
 
 /* One that was granted and leaves without having run hands on. */
+/* --- weights -------------------------------------------------------------------- */
+
+static void weighs(struct weir_pass *c, weir_policy *p, uint32_t weight)
+{
+    weir_pass_begin(c, p, T0, WEIR_NEVER, NULL, NULL);
+    EQ(weir_pass_weigh(c, weight), 0);
+}
+
+static void ends(struct weir_pass *c)
+{
+    struct weir_retry_outcome ok = {.result = 0};
+    int result;
+
+    EQ(weir_pass_done(c, 1, &ok, T0, &result), 0);
+}
+
+TEST(G2_a_heavy_call_is_not_overtaken_and_holds_nobody_up_who_leaves)
+{
+    weir_policy *p = WEIR_POLICY(WEIR_BULKHEAD(.limit = 4));
+    struct weir_pass a, heavy, light, late;
+
+    weighs(&a, p, 2);
+    weighs(&heavy, p, 3);
+    weighs(&light, p, 1);
+    weighs(&late, p, 2);
+    EQ(weir_pass_enter(&a, T0), 0);
+    LT(0, weir_pass_enter(&heavy, T0));
+    LT(0, weir_pass_enter(&light, T0)); /* there is room for it, and one before it */
+    ends(&a);
+    EQ(weir_pass_enter(&heavy, T0), 0);
+    EQ(weir_pass_enter(&light, T0), 0);
+    EQ(weir_bulkhead_used(&p->layer[0].u.bulkhead), 4);
+    ends(&heavy);
+    weighs(&heavy, p, 4);
+    LT(0, weir_pass_enter(&heavy, T0));
+    LT(0, weir_pass_enter(&late, T0));
+    weir_pass_abandon(&heavy, T0);
+    EQ(weir_pass_enter(&late, T0), 0); /* the heavy one has left */
+    ends(&late);
+    ends(&light);
+    EQ(weir_bulkhead_used(&p->layer[0].u.bulkhead), 0);
+    weir_policy_free(&p);
+}
+
+TEST(G5_a_call_too_heavy_for_the_limit_is_refused_at_once_also_when_that_shrinks)
+{
+    weir_policy *p = WEIR_POLICY(WEIR_BULKHEAD(.limit = 4));
+    struct weir_policy_layer small = WEIR_BULKHEAD(.limit = 2);
+    struct weir_pass a, heavy, light;
+
+    weighs(&heavy, p, 5);
+    EQ(weir_pass_weigh(&heavy, 0), -EINVAL);
+    EQ(weir_pass_enter(&heavy, T0), WEIR_EFULL);
+    weighs(&heavy, p, UINT32_MAX);
+    EQ(weir_pass_enter(&heavy, T0), WEIR_EFULL);
+    weighs(&a, p, 2);
+    weighs(&heavy, p, 3);
+    weighs(&light, p, 1);
+    EQ(weir_pass_enter(&a, T0), 0);
+    LT(0, weir_pass_enter(&heavy, T0));
+    LT(0, weir_pass_enter(&light, T0));
+    EQ(weir_policy_reconfigure(p, 0, &small, T0), 0);
+    EQ(weir_pass_enter(&heavy, T0), WEIR_EFULL);
+    LT(0, weir_pass_enter(&light, T0));
+    ends(&a);
+    EQ(weir_pass_enter(&light, T0), 0);
+    ends(&light);
+    EQ(weir_bulkhead_used(&p->layer[0].u.bulkhead), 0);
+    weir_policy_free(&p);
+}
+
+/* Random weights, limits, ends and cancels: what is used is what runs, nobody starves. */
+TEST(G3_permits_of_any_weight_all_come_home)
+{
+    enum { N = 12 };
+
+    for (int round = 0; round < 100; round++) {
+        weir_policy *p = WEIR_POLICY(WEIR_BULKHEAD(.limit = 6));
+        struct weir_pass c[N];
+        uint32_t weight[N], used = 0;
+        int state[N] = {0}; /* 0: none, 1: waits, 2: runs */
+
+        for (int step = 0; step < 600; step++) {
+            int i = (int)(test_random() % N);
+            int64_t wait = 0;
+
+            if (test_random() % 40 == 0) {
+                struct weir_policy_layer to =
+                    WEIR_BULKHEAD(.limit = 1 + (uint32_t)(test_random() % 8));
+                EQ(weir_policy_reconfigure(p, 0, &to, T0), 0);
+            }
+            if (state[i] && test_random() % 6 == 0) {
+                weir_pass_abandon(&c[i], T0);
+                used -= state[i] == 2 ? weight[i] : 0;
+                state[i] = 0;
+            } else if (state[i] == 2) {
+                ends(&c[i]);
+                used -= weight[i];
+                state[i] = 0;
+            } else {
+                if (state[i] == 0)
+                    weighs(&c[i], p, weight[i] = 1 + (uint32_t)(test_random() % 5));
+                wait = weir_pass_enter(&c[i], T0);
+                state[i] = wait < 0 ? 0 : wait == 0 ? 2 : 1;
+                used += wait == 0 ? weight[i] : 0;
+            }
+            LE(used, weir_bulkhead_used(&p->layer[0].u.bulkhead)); /* and what is granted */
+        }
+        for (int i = 0; i < N; i++)
+            if (state[i] == 2)
+                ends(&c[i]);
+        for (int i = 0; i < N; i++) /* who waits is served, one after the other, or refused */
+            while (state[i] == 1) {
+                int any = 0;
+                for (int k = 0; k < N; k++) {
+                    int64_t wait = state[k] == 1 ? weir_pass_enter(&c[k], T0) : 1;
+                    if (wait == 0)
+                        ends(&c[k]);
+                    if (wait <= 0)
+                        state[k] = 0;
+                    any |= wait <= 0;
+                }
+                OK(any);
+            }
+        EQ(weir_bulkhead_used(&p->layer[0].u.bulkhead), 0);
+        weir_policy_free(&p);
+    }
+}
+
 TEST(G1_a_grant_that_nobody_takes_goes_to_the_next)
 {
     for (int adaptive = 0; adaptive < 2; adaptive++) {

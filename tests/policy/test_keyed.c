@@ -98,6 +98,54 @@ TEST(a_pause_is_capped_extends_and_is_the_key_s_own)
     EQ(weir_keyed_take(&k, 1, 3, WEIR_EPOCH + WEIR_S(5)), 0);
 }
 
+TEST(another_rule_holds_for_every_key_and_keeps_what_each_has_used)
+{
+    static struct weir_keyed_slot slots[SLOTS];
+    struct weir_rate_opts slow = {.per_sec = 1, .burst = 2};
+    struct weir_keyed_rate k;
+
+    EQ(weir_keyed_init(&k, &three, slots, SLOTS, test_random()), 0);
+    EQ(weir_keyed_take(&k, 1, 3, WEIR_EPOCH), 0); /* empty */
+    EQ(weir_keyed_take(&k, 2, 1, WEIR_EPOCH), 0);
+    EQ(weir_keyed_pause(&k, 3, WEIR_EPOCH + WEIR_S(5), WEIR_S(5), WEIR_EPOCH), 1);
+    EQ(weir_keyed_set(&k, &(struct weir_rate_opts){0}, WEIR_EPOCH), -EINVAL);
+    EQ(weir_keyed_set(&k, NULL, WEIR_EPOCH), -EINVAL);
+    EQ(weir_keyed_set(&k, &slow, WEIR_EPOCH), 0);
+    EQ(weir_keyed_take(&k, 1, 1, WEIR_EPOCH), WEIR_S(1)); /* still empty, and slower to fill */
+    EQ(weir_keyed_take(&k, 2, 2, WEIR_EPOCH), WEIR_S(1)); /* one of two is used */
+    EQ(weir_keyed_take(&k, 2, 1, WEIR_EPOCH), 0);
+    EQ(weir_keyed_take(&k, 3, 1, WEIR_EPOCH), WEIR_S(5)); /* still paused */
+    EQ(weir_keyed_take(&k, 4, 2, WEIR_EPOCH), 0);         /* one that was never seen */
+    EQ(weir_keyed_take(&k, 4, 3, WEIR_EPOCH), WEIR_ERATE);
+    EQ(weir_keyed_take(&k, 1, 2, WEIR_EPOCH + WEIR_S(2)), 0);
+    k.slot = NULL;
+    EQ(weir_keyed_set(&k, &slow, WEIR_EPOCH), -EINVAL);
+}
+
+/* However often it changes, a key never gets more than the fastest of the rules would give it. */
+TEST(a_rule_that_changes_all_the_time_gives_no_fresh_quota)
+{
+    static struct weir_keyed_slot slots[8];
+    struct weir_keyed_rate k;
+    weir_time now = WEIR_EPOCH;
+    int admitted[12] = {0};
+
+    EQ(weir_keyed_init(&k, &three, slots, 8, test_random()), 0);
+    for (int i = 0; i < 100000; i++) {
+        uint64_t key = test_random() % 12; /* more than there is room for */
+
+        now += (weir_span)(test_random() % (uint64_t)WEIR_MS(2));
+        if (i % 100 == 0) {
+            struct weir_rate_opts o = {.per_sec = 1 + (uint32_t)(test_random() % 10),
+                                       .burst = 1 + (uint32_t)(test_random() % 3)};
+            EQ(weir_keyed_set(&k, &o, now), 0);
+        }
+        admitted[key] += weir_keyed_take(&k, key, 1, now) == 0;
+    }
+    for (int i = 0; i < 12; i++)
+        LE(admitted[i], 3 + 10 * ((now - WEIR_EPOCH) / WEIR_S(1) + 1));
+}
+
 TEST(bad_input_is_refused)
 {
     static struct weir_keyed_slot slots[8];

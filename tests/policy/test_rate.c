@@ -363,6 +363,17 @@ TEST(another_rate_keeps_what_was_used)
     MEMEQ(&r, &copy, sizeof r);
     EQ(weir_rate_set(&r, &fast, T0), 0);
     LE(weir_rate_take(&r, 1, T0), WEIR_MS(1));
+    for (uint32_t used = 0; used < 4; used++) { /* exactly as many */
+        r = RATE(.per_sec = 7, .burst = 4);
+        EQ(weir_rate_take(&r, used, T0), 0);
+        EQ(weir_rate_set(&r, &(struct weir_rate_opts){.per_sec = 3, .burst = 4}, T0), 0);
+        LE(3 - used, weir_rate_left(&r, T0));
+        LE(weir_rate_left(&r, T0), 4 - used);
+    }
+    r = RATE(.per_sec = 10, .burst = 4);
+    EQ(weir_rate_take(&r, 1, T0), 0);
+    EQ(weir_rate_set(&r, &slow, T0), 0);
+    EQ(weir_rate_left(&r, T0), 9);
 }
 
 TEST(another_rate_keeps_reservations_and_does_not_admit_among_them)
