@@ -267,18 +267,17 @@ static int poller_look(void *object, void *item)
     return r ? r : WEIR__CHAN_PARK;
 }
 
-static void poller_case_stand(void *object, void *item, struct weir__waiter *w)
+const struct weir__select_kind weir__select_fd = {poller_case, poller_look, NULL};
+
+void weir__fd_stand(struct weir_select *c, struct weir__waiter *w)
 {
-    poller_stand(weir__loop_get()->poller, (int)(intptr_t)object, (int)(intptr_t)item, w);
+    poller_stand(weir__loop_get()->poller, (int)(intptr_t)c->object, (int)(intptr_t)c->item, w);
 }
 
-static void poller_case_leave(void *object, struct weir__waiter *w)
+void weir__fd_leave(struct weir_select *c, struct weir__waiter *w)
 {
-    poller_leave(weir__loop_get()->poller, (int)(intptr_t)object, w);
+    poller_leave(weir__loop_get()->poller, (int)(intptr_t)c->object, w);
 }
-
-const struct weir__select_kind weir__select_fd = {poller_case, poller_look, NULL, poller_case_stand,
-                                                  poller_case_leave};
 
 /* --- watches ----------------------------------------------------------- */
 

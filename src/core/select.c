@@ -93,20 +93,16 @@ static struct weir__list *select_list(struct weir_select *c)
 
 static void select_join(struct weir_select *c, struct weir__waiter *w)
 {
-    const struct weir__select_kind *k = select_kinds[c->kind];
-
-    if (k && k->stand)
-        k->stand(c->object, c->item, w);
+    if (c->kind == WEIR_SELECT_FD)
+        weir__fd_stand(c, w);
     else
         weir__list_append(select_list(c), &w->link);
 }
 
 static void select_part(struct weir_select *c, struct weir__waiter *w)
 {
-    const struct weir__select_kind *k = select_kinds[c->kind];
-
-    if (k && k->leave)
-        k->leave(c->object, w);
+    if (c->kind == WEIR_SELECT_FD)
+        weir__fd_leave(c, w);
     else
         weir__list_remove(&w->link);
 }
