@@ -38,10 +38,12 @@ static int select_check(const struct weir_select *cases, size_t n, weir_time dea
             !((const weir_scope *)cases[i].object)->poison &&
             ((const weir_scope *)cases[i].object)->loop != weir__loop_get())
             return -EXDEV;
-        if ((!ch && cases[i].kind != WEIR_SELECT_FD) || cases[i].kind < WEIR_SELECT_RECV ||
-            cases[i].kind >= SELECT_KINDS)
-            return -EINVAL;
-        if (cases[i].kind == WEIR_SELECT_FD && select_fd_twice(cases, i))
+        if (cases[i].kind == WEIR_SELECT_FD) {
+            if (select_fd_twice(cases, i) || weir__select_fd.check(&cases[i]) < 0)
+                return -EINVAL;
+            continue;
+        }
+        if (!ch || cases[i].kind < WEIR_SELECT_RECV || cases[i].kind >= SELECT_KINDS)
             return -EINVAL;
         if (select_kinds[cases[i].kind]) {
             int r = select_kinds[cases[i].kind]->check(&cases[i]);

@@ -233,6 +233,10 @@ REAL_TEST(what_is_wrong_with_a_call_is_said)
     EQ(weir_process_shut(p, INT_MAX), -EBADF);
     lines = weir_lines(weir_process_fd(p, 1), 0); /* and the stream says so */
     EQ(weir_stream_error(lines), -EBADF);
+    lines = weir_bytes(weir_process_fd(p, 2), 0);
+    EQ(weir_stream_error(lines), -EBADF);
+    lines = weir_lines(-1, 0); /* by itself: no code of anybody */
+    EQ(weir_stream_error(lines), -EINVAL);
     EQ(weir_process_feed(p, NULL), -EINVAL);
     EQ(weir_process_feed(p, &s), WEIR_ETYPE);
     OK(!s);
