@@ -102,7 +102,8 @@ WEIR_API int weir_process_feed(weir_process *p, weir_stream **s);
 /*
  * Closes the pipes, ends what still runs (SIGTERM, after `grace` SIGKILL; with
  * WEIR_PROCESS_GROUP the whole group), waits for it, deaf to cancel, frees, and sets *p
- * to NULL.  How many signals that took: 0, 1 or 2; -EXDEV and no change on another loop.
+ * to NULL.  How many signals that took: 0 (it had ended, or did for want of its pipes),
+ * 1 or 2; -EXDEV and no change on another loop.
  */
 WEIR_API int weir_process_close(weir_process **p);
 

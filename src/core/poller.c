@@ -267,16 +267,6 @@ static int poller_look(void *object, void *item)
     return r ? r : WEIR__CHAN_PARK;
 }
 
-static void poller_case_stand(void *object, void *item, struct weir__waiter *w)
-{
-    poller_stand(weir__loop_get()->poller, (int)(intptr_t)object, (int)(intptr_t)item, w);
-}
-
-static void poller_case_leave(void *object, struct weir__waiter *w)
-{
-    poller_leave(weir__loop_get()->poller, (int)(intptr_t)object, w);
-}
-
 /* A descriptor is waited on by its own loop: nothing happens to it while somebody stands up. */
 static bool poller_case_ready(const void *object)
 {
@@ -293,9 +283,17 @@ static uint32_t *poller_case_lock(void *object)
 const struct weir__select_kind weir__select_fd = {.check = poller_case,
                                                   .look = poller_look,
                                                   .ready = poller_case_ready,
-                                                  .lock = poller_case_lock,
-                                                  .stand = poller_case_stand,
-                                                  .leave = poller_case_leave};
+                                                  .lock = poller_case_lock};
+
+void weir__fd_stand(struct weir_select *c, struct weir__waiter *w)
+{
+    poller_stand(weir__loop_get()->poller, (int)(intptr_t)c->object, (int)(intptr_t)c->item, w);
+}
+
+void weir__fd_leave(struct weir_select *c, struct weir__waiter *w)
+{
+    poller_leave(weir__loop_get()->poller, (int)(intptr_t)c->object, w);
+}
 
 /* --- watches ----------------------------------------------------------- */
 

@@ -38,10 +38,12 @@ static int select_check(const struct weir_select *cases, size_t n, weir_time dea
             !((const weir_scope *)cases[i].object)->poison &&
             ((const weir_scope *)cases[i].object)->loop != weir__loop_get())
             return -EXDEV;
-        if ((!ch && cases[i].kind != WEIR_SELECT_FD) || cases[i].kind < WEIR_SELECT_RECV ||
-            cases[i].kind >= SELECT_KINDS)
-            return -EINVAL;
-        if (cases[i].kind == WEIR_SELECT_FD && select_fd_twice(cases, i))
+        if (cases[i].kind == WEIR_SELECT_FD) {
+            if (select_fd_twice(cases, i) || weir__select_fd.check(&cases[i]) < 0)
+                return -EINVAL;
+            continue;
+        }
+        if (!ch || cases[i].kind < WEIR_SELECT_RECV || cases[i].kind >= SELECT_KINDS)
             return -EINVAL;
         if (select_kinds[cases[i].kind]) {
             int r = select_kinds[cases[i].kind]->check(&cases[i]);
@@ -107,10 +109,8 @@ static struct weir__list *select_list(struct weir_select *c)
 
 static void select_join(struct weir_select *c, struct weir__waiter *w)
 {
-    const struct weir__select_kind *k = select_kinds[c->kind];
-
-    if (k && k->stand)
-        k->stand(c->object, c->item, w);
+    if (c->kind == WEIR_SELECT_FD)
+        weir__fd_stand(c, w);
     else
         weir__list_append(select_list(c), &w->link);
 }
@@ -118,11 +118,10 @@ static void select_join(struct weir_select *c, struct weir__waiter *w)
 /* Whoever stood behind us in a channel that weighs may be lighter. */
 static void select_part(struct weir_select *c, struct weir__waiter *w)
 {
-    const struct weir__select_kind *k = select_kinds[c->kind];
     weir_chan *ch = c->object;
 
-    if (k && k->leave) {
-        k->leave(c->object, w);
+    if (c->kind == WEIR_SELECT_FD) {
+        weir__fd_leave(c, w);
         return;
     }
     if (weir__list_empty(&w->link)) /* the object may be gone */
@@ -218,14 +217,14 @@ static int select_stand(struct weir_select *c, struct weir__fiber *me, struct we
 }
 
 /* No longer at a case that is no channel.  `served`: it may be gone, unless it is a block. */
-static void select_drop(const struct weir_select *c, struct weir__waiter *w, bool served)
+static void select_drop(struct weir_select *c, struct weir__waiter *w, bool served)
 {
     const struct weir__select_kind *kind = select_kinds[c->kind];
     bool block = kind && kind->block;
     struct weir__loop *g;
 
-    if (kind && kind->leave) {
-        kind->leave(c->object, w);
+    if (c->kind == WEIR_SELECT_FD) {
+        weir__fd_leave(c, w);
         return;
     }
     if ((served && !block) || !w->lock) {

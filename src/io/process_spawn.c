@@ -21,8 +21,6 @@ struct spawn {
     posix_spawnattr_t attr;
 };
 
-extern char **environ;
-
 static void spawn_close(int fd)
 {
     if (fd >= 0)

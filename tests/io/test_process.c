@@ -233,6 +233,10 @@ REAL_TEST(what_is_wrong_with_a_call_is_said)
     EQ(weir_process_shut(p, INT_MAX), -EBADF);
     lines = weir_lines(weir_process_fd(p, 1), 0); /* and the stream says so */
     EQ(weir_stream_error(lines), -EBADF);
+    lines = weir_bytes(weir_process_fd(p, 2), 0);
+    EQ(weir_stream_error(lines), -EBADF);
+    lines = weir_lines(-1, 0); /* by itself: no code of anybody */
+    EQ(weir_stream_error(lines), -EINVAL);
     EQ(weir_process_feed(p, NULL), -EINVAL);
     EQ(weir_process_feed(p, &s), WEIR_ETYPE);
     OK(!s);
@@ -381,7 +385,7 @@ static int low_wrong(void)
     wrong += weir_process_run(SH("read x; echo \"o$x\"; echo \"e$x\" >&2"), NULL, &io) != 0;
     wrong += strcmp(out, "ox\n") != 0;
     wrong += strcmp(err, "ex\n") != 0;
-    p = weir_process_open(cat, CHILD(.in = PIPE, .out = PIPE, .err = PIPE));
+    p = weir_process_open(sleeper, CHILD(.in = PIPE, .out = PIPE, .err = PIPE));
     for (int i = 0; i < 3; i++)
         wrong += weir_process_fd(p, i) < 3;
     wrong += weir_process_close(&p) != 1;
@@ -435,7 +439,7 @@ REAL_TEST(outputs_may_be_swapped)
 REAL_TEST(a_child_does_not_hold_anothers_pipe)
 {
     weir_process *a = weir_process_open(cat, CHILD(.in = PIPE, .out = PIPE));
-    weir_process *b = weir_process_open(cat, CHILD(.in = PIPE, .out = PIPE));
+    weir_process *b = weir_process_open(sleeper, CHILD(.in = PIPE, .out = PIPE));
     char c;
     EQ(weir_process_shut(a, 0), 0);
     EQ(weir_read(weir_process_fd(a, 1), &c, 1, WEIR_NEVER), 0); /* would wait for b for ever */
@@ -692,7 +696,7 @@ static int elsewhere(void *arg)
 static int loops_main(void *arg)
 {
     weir_scope *s = weir_scope_open(NULL);
-    weir_process *p = weir_process_open(cat, CHILD(.in = PIPE));
+    weir_process *p = weir_process_open(sleeper, CHILD(.in = PIPE));
     (void)arg;
     EQ(weir_go_on(s, 1, elsewhere, p, NULL), 0);
     EQ(weir_scope_close(&s), 0);
