@@ -19,7 +19,7 @@ failed=0
 skipped=0
 failures=
 
-steps='release asan tsan clang ucontext valgrind aarch64 outside layers style format manuals analyzer cppcheck tidy'
+steps='release asan tsan msan clang ucontext valgrind aarch64 outside layers style format manuals analyzer cppcheck tidy'
 
 say() {
     printf '\n== %s\n' "$*"
@@ -141,6 +141,14 @@ step_asan() {
 step_tsan() {
     build_variant tsan --buildtype=debug -Doptimization=1 -Db_sanitize=thread -Dcli=disabled &&
         TSAN_OPTIONS=halt_on_error=1 TEST_TIMEOUT_MULT=5 run_tests tsan --suite harness --suite threads --suite core
+}
+
+# What it can see whole: libweir alone, and libc.
+step_msan() {
+    CC=clang build_variant msan --buildtype=debug -Doptimization=1 -Db_sanitize=memory -Db_lundef=false \
+        -Dcli=disabled -Dhttp=disabled &&
+        MSAN_OPTIONS=halt_on_error=1 TEST_TIMEOUT_MULT=5 run_tests msan --suite base --suite policy \
+            --suite core --suite stream --suite fuzz
 }
 
 step_clang() {

@@ -48,6 +48,15 @@ WEIR_API int weir_run(const struct weir_config *config, int (*fn)(void *), void 
 WEIR_API int weir_sim_run(uint64_t seed, const struct weir_config *config, int (*fn)(void *),
                           void *arg);
 
+/*
+ * Fair: after WEIR_TURN switches the loop looks at timers and descriptors,
+ * whoever is ready, and after WEIR_TURN operations that need not park a fiber
+ * lets the others run.  So what is due or ready is served while the others do
+ * at most 2 * WEIR_TURN switches, of WEIR_TURN operations each; a computation
+ * without either calls weir_checkpoint.
+ */
+enum { WEIR_TURN = 128 };
+
 /* Lets the other ready fibers run.  0, or -ECANCELED. */
 WEIR_API int weir_yield(void);
 

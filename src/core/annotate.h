@@ -1,6 +1,7 @@
 /*
- * annotate.h -- ASan, TSan and valgrind are told of each switch, unwinders of
- * the end of a stack; without them all of this is nothing.
+ * annotate.h -- ASan, TSan and valgrind are told of each switch, MSan of what
+ * the kernel writes, unwinders of the end of a stack; without them all of this
+ * is nothing.
  */
 #ifndef WEIR__ANNOTATE_H
 #define WEIR__ANNOTATE_H
@@ -39,6 +40,16 @@
 #define WEIR__TSAN_NEW() NULL
 #define WEIR__TSAN_FREE(f) ((void)(f))
 #define WEIR__TSAN_SWITCH(f) ((void)(f))
+#endif
+
+#if __has_feature(memory_sanitizer)
+#include <sanitizer/msan_interface.h>
+/* By a system call that MSan does not know. */
+#define WEIR__MSAN 1
+#define WEIR__MSAN_WRITTEN(p, size) __msan_unpoison(p, size)
+#else
+#define WEIR__MSAN 0
+#define WEIR__MSAN_WRITTEN(p, size) ((void)(p), (void)(size))
 #endif
 
 /* In the first function of a stack: here unwinding ends. */

@@ -59,7 +59,7 @@ weir_chan *weir_chan_with(struct weir_type type, const struct weir_chan_opts *op
 {
     weir_chan *ch;
 
-    if (!opts || chan_check(&type, opts) < 0)
+    if (WEIR_ARG(opts && chan_check(&type, opts) == 0) < 0)
         return chan_poison(-EINVAL);
     ch = weir__alloc(sizeof *ch);
     if (!ch)
@@ -297,11 +297,11 @@ static inline int chan_recv_now(weir_chan *ch, void *item)
 
 static inline int chan_args(const weir_chan *ch, const void *item, size_t size, weir_time deadline)
 {
-    if (!ch || !item)
+    if (WEIR_ARG(ch && item) < 0)
         return -EINVAL;
     if (ch->poison)
         return ch->poison;
-    if (size != ch->size)
+    if (WEIR_ARG_OR(size == ch->size, WEIR_ETYPE) < 0)
         return WEIR_ETYPE;
     return weir__deadline_check(deadline);
 }

@@ -141,7 +141,7 @@ struct weir__call {
     struct weir__fiber *fiber;
 };
 
-enum { WEIR__CLASSES = 13, WEIR__TURN = 128 };
+enum { WEIR__CLASSES = 13, WEIR__TURN = WEIR_TURN };
 
 struct weir__loop {
     struct weir__fiber *current;
@@ -451,7 +451,7 @@ int weir__wait_shielded(struct weir__fiber *me, const char *what, const void *on
 /* 0, or -EINVAL for a span taken for an instant. */
 static inline int weir__deadline_check(weir_time deadline)
 {
-    return WEIR__LIKELY(deadline >= WEIR_EPOCH || deadline == 0) ? 0 : -EINVAL;
+    return WEIR_ARG(deadline >= WEIR_EPOCH || deadline == 0);
 }
 
 static inline void weir__waiter_init(struct weir__waiter *w, struct weir__fiber *f, void *item)

@@ -10,11 +10,21 @@
 #include <string.h>
 #include <weir/base.h>
 
+#include "base/check.h"
+
 static inline int weir__item_check(const struct weir_type *t)
 {
     bool sound = t->size && t->size <= 1 << 20 && t->align <= 64 && !(t->align & (t->align - 1));
 
     return sound ? 0 : -EINVAL;
+}
+
+/* Items of either may stand for items of the other; a debug build minds their names too. */
+static inline bool weir__item_same(const struct weir_type *a, const struct weir_type *b)
+{
+    bool named = WEIR__DEBUG && a->name && b->name;
+
+    return a->size == b->size && a->drop == b->drop && (!named || strcmp(a->name, b->name) == 0);
 }
 
 /* Whether there can be two of one. */

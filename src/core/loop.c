@@ -354,7 +354,7 @@ int weir__loop_run(const struct weir_config *config, bool sim, uint64_t seed, in
 
     if (weir__loop_get())
         return -EBUSY;
-    r = fn ? weir__loop_configure(&l.config, config) : -EINVAL;
+    r = WEIR_ARG(fn && weir__loop_configure(&l.config, config) == 0);
     if (r == 0 && l.config.loops > 1)
         return !WEIR_THREADS || sim || l.config.catch_overflow ? -ENOTSUP
                                                                : weir__group_run(&l.config, &m);

@@ -411,6 +411,8 @@ int weir__poller_poll(struct weir__loop *l, weir_time until, bool block)
     weir_span span = until == WEIR_NEVER ? -1 : until > l->now ? until - l->now : 0;
     int n = poller_wait(l->poller, events, block ? span : 0);
 
+    if (n > 0)
+        WEIR__MSAN_WRITTEN(events, (size_t)n * sizeof *events);
     for (int i = 0; i < n; i++) {
         int fd = events[i].data.fd;
 

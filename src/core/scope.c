@@ -213,7 +213,7 @@ static int scope_here(const weir_scope *s)
 
 static int scope_go_check(const weir_scope *s, int (*fn)(void *))
 {
-    return s && fn ? scope_here(s) : -EINVAL;
+    return WEIR_ARG(s && fn) < 0 ? -EINVAL : scope_here(s);
 }
 
 static int scope_go_opts_check(const struct weir_go_opts *opts)

@@ -29,7 +29,7 @@ static bool select_fd_twice(const struct weir_select *cases, size_t i)
 
 static int select_check(const struct weir_select *cases, size_t n, weir_time deadline)
 {
-    if (!cases || n == 0 || n > SELECT_MOST)
+    if (WEIR_ARG(cases && n > 0 && n <= SELECT_MOST) < 0)
         return -EINVAL;
     for (size_t i = 0; i < n; i++) {
         const weir_chan *ch = cases[i].object;

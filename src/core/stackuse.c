@@ -63,6 +63,7 @@ static size_t stackuse_of(const struct weir__fiber *f)
 {
     const char *at = f->stack, *end = (const char *)f, *page = stackuse_page(f);
 
+    WEIR__MSAN_WRITTEN(f->stack, f->stack_size);
     while (at < page) { /* the guard and the pages start on one */
         const char *next = weir__pages_resident(at, (size_t)(page - at));
 

@@ -18,6 +18,7 @@
 #include <weir/fan.h>
 #include <weir/sync.h>
 
+#include "core/item.h"
 #include "stream/stream.h"
 
 /* --- places for items --------------------------------------------------- */
@@ -45,7 +46,7 @@ static inline int weir__fan_turn(void)
 /* Their items can be in one stream. */
 static inline bool weir__type_agrees(const struct weir_type *a, const struct weir_type *b)
 {
-    return a->size == b->size && a->drop == b->drop;
+    return weir__item_same(a, b);
 }
 
 /* --- a table of pointers by number --------------------------------------- */

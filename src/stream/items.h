@@ -5,6 +5,7 @@
 #ifndef WEIR__ITEMS_H
 #define WEIR__ITEMS_H
 
+#include "core/item.h"
 #include "stream/stream.h"
 
 /* n items, zeroed, at an address that suits the type (weir__alloc knows 16 only); or NULL. */
@@ -23,7 +24,7 @@ static inline bool weir__item_clones(const struct weir_type *t)
 /* Items of `b` may stand for items of `a`. */
 static inline bool weir__type_same(const struct weir_type *a, const struct weir_type *b)
 {
-    return a->size == b->size && a->drop == b->drop;
+    return weir__item_same(a, b);
 }
 
 /* 64 bits of n bytes; every bit of the seed and of the bytes counts in all of them. */

@@ -5,6 +5,7 @@
  */
 #include <string.h>
 
+#include "core/item.h"
 #include "stream/stream.h"
 
 struct slice {
@@ -176,7 +177,7 @@ weir_stream *weir_chain(weir_stream *a, weir_stream *b)
 
     if (r == 0)
         r = weir__stream_check(b);
-    if (r == 0 && (a->type.size != b->type.size || a->type.drop != b->type.drop))
+    if (r == 0 && !weir__item_same(&a->type, &b->type))
         r = WEIR_ETYPE;
     return r < 0 ? weir__stream_refuse(r, a, b) : slice_make(&chain_ops, &l, a->type);
 }

@@ -28,6 +28,7 @@ weir_stream *weir__stream_poison(int code)
 
     if (k <= 0 || k >= STREAM_ERRNOS + STREAM_CODES || (code > WEIR_EOPEN && k >= STREAM_ERRNOS))
         return weir__stream_poison(-EINVAL);
+    (void)WEIR_ARG(code != -EINVAL && code != WEIR_ETYPE); /* a constructor was called wrongly */
     s = &stream_poisons[k];
     __atomic_store_n(&s->poison, code, __ATOMIC_RELAXED);
     return s;
@@ -220,7 +221,7 @@ ssize_t weir_pull(weir_stream *s, void *items, size_t max)
     struct weir__loop *l = weir__loop_here;
     ssize_t r;
 
-    if (WEIR__UNLIKELY(!s || !items || !max))
+    if (WEIR_ARG(s && items && max) < 0)
         return -EINVAL;
     if (!s->unpaid)
         stream_charge(l);
@@ -236,7 +237,7 @@ ssize_t weir_pull(weir_stream *s, void *items, size_t max)
 
 int weir_stream_next(weir_stream *s, void *item, size_t size)
 {
-    if (s && !s->poison && size != s->type.size)
+    if (s && !s->poison && WEIR_ARG_OR(size == s->type.size, WEIR_ETYPE) < 0)
         return WEIR_ETYPE;
     return (int)weir_pull(s, item, 1);
 }

@@ -115,7 +115,7 @@ static int crowd(void *arg)
     lines = mappings() - lines;
     test_note("%ld fibers, %ld bytes and %.4f mappings each", mass.n, kb * 1024 / mass.n,
               (double)lines / (double)mass.n);
-    if (!WEIR__ASAN && !WEIR__TSAN)
+    if (!WEIR__ASAN && !WEIR__TSAN && !WEIR__MSAN)
         LE(kb * 1024 / mass.n, BYTES_MOST);
     if (mass.n == MILLION)
         LE(lines, 2 * MILLION / 1024 + 100);
@@ -126,7 +126,8 @@ static int crowd(void *arg)
 
 TEST_WITH(a_million_guarded_fibers_wait_at_once, .timeout = 240)
 {
-    bool room = free_kb() >= 6L << 20, cheap, quick = !WEIR__ASAN && !WEIR__TSAN && !WEIR__VALGRIND;
+    bool room = free_kb() >= 6L << 20, cheap,
+         quick = !WEIR__ASAN && !WEIR__TSAN && !WEIR__MSAN && !WEIR__VALGRIND;
     struct weir_config c = {0};
 
     EQ(pipe2(mass.pipe, O_CLOEXEC), 0);
