@@ -19,7 +19,7 @@ failed=0
 skipped=0
 failures=
 
-steps='release asan tsan clang valgrind aarch64 outside layers style format manuals analyzer cppcheck tidy'
+steps='release asan tsan clang nothreads valgrind aarch64 outside layers style format manuals analyzer cppcheck tidy'
 
 say() {
     printf '\n== %s\n' "$*"
@@ -148,6 +148,10 @@ step_clang() {
 }
 
 # Under valgrind the core tests alone; the rest takes too long for what it could find.
+step_nothreads() {
+    build_variant nothreads --buildtype=debug -Doptimization=1 -Dthreads=false && run_tests nothreads
+}
+
 step_valgrind() {
     build_variant valgrind --buildtype=debug -Doptimization=1 -Dcli=disabled -Dhttp=disabled &&
         TEST_TIMEOUT_MULT=20 run_tests valgrind --suite harness --suite base --suite core --suite stream \
