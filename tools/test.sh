@@ -19,7 +19,7 @@ failed=0
 skipped=0
 failures=
 
-steps='release asan tsan msan clang ucontext valgrind aarch64 outside layers style format manuals analyzer cppcheck tidy'
+steps='release asan tsan msan clang ucontext nothreads valgrind aarch64 outside layers style format manuals analyzer cppcheck tidy'
 
 say() {
     printf '\n== %s\n' "$*"
@@ -161,6 +161,12 @@ step_ucontext() {
     build_variant ucontext --buildtype=debug -Doptimization=1 -Db_sanitize=address,undefined \
         -Dswitch=ucontext -Dcli=disabled -Dhttp=disabled &&
         TEST_TIMEOUT_MULT=3 run_tests ucontext --suite core
+}
+
+# Without threads: one loop and no doors, and what needs them says so.
+step_nothreads() {
+    build_variant nothreads --buildtype=debug -Doptimization=1 -Dthreads=false \
+        -Dcli=disabled -Dhttp=disabled && run_tests nothreads
 }
 
 # Under valgrind the core tests alone; the rest takes too long for what it could find.

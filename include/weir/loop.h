@@ -33,8 +33,9 @@ enum { WEIR_ANY_LOOP = -1 };
 /*
  * As weir_go_with, but the fiber runs on the loop with this index from 0, or on
  * the least busy one: one that sleeps if there is any, and then where the fewest
- * have been placed.  With weir_scope_opts.spread weir_go and weir_go_with place them so
- * too.  What has been placed does not move.  It is a member of `s` like any
+ * have been placed.  With weir_scope_opts.spread weir_go and weir_go_with place
+ * theirs so too, which pays where a fiber works for some ten microseconds or
+ * more.  What has been placed does not move.  It is a member of `s` like any
  * other: limit, results, first error, cancel and close hold.  -EINVAL for an
  * index that does not exist; -EXDEV when `s` is not of this loop.  If the other
  * loop has no memory for it, its result is -ENOMEM.

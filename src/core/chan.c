@@ -272,7 +272,7 @@ static inline int chan_send_now(weir_chan *ch, const void *item)
     if (chan_to_receiver(ch, item))
         return 1;
     if (WEIR__UNLIKELY(ch->length >= ch->capacity))
-        return chan_overflow(ch, item);
+        return WEIR__LIKELY(ch->overflow == WEIR_BLOCK) ? WEIR__CHAN_PARK : chan_overflow(ch, item);
     chan_push(ch, item);
     return 1;
 }
@@ -286,7 +286,7 @@ static inline int chan_recv_now(weir_chan *ch, void *item)
         ch->stats.received++;
         return 1;
     }
-    if (chan_from_sender(ch, item)) {
+    if (!weir__list_empty(&ch->senders) && chan_from_sender(ch, item)) {
         ch->stats.received++;
         return 1;
     }
@@ -307,24 +307,24 @@ static inline int chan_args(const weir_chan *ch, const void *item, size_t size, 
 }
 
 /* Stands in `list` until served.  What the other side left, or why the wait ended. */
-static inline __attribute__((always_inline)) int chan_stand(struct weir__list *list, void *item,
+static inline __attribute__((always_inline)) int chan_stand(struct weir__loop *l,
+                                                            struct weir__list *list, void *item,
                                                             weir_time deadline, const char *what,
                                                             weir_chan *ch, weir_span *blocked)
 {
-    struct weir__fiber *me = weir__self();
+    struct weir__fiber *me = l->current;
+    weir_time began = l->now;
     struct weir__waiter w;
-    weir_time began;
     int r;
 
-    if (!me)
+    if (me == &l->root)
         return WEIR_ENOFIBER;
-    began = me->loop->now;
     weir__waiter_init(&w, me, item);
     weir__list_append(list, &w.link);
     r = weir__wait_solo(me, deadline, what, ch);
     if (WEIR__UNLIKELY(!weir__list_empty(&w.link))) { /* else the channel may be gone */
         weir__list_remove(&w.link);
-        *blocked += me->loop->now - began;
+        *blocked += l->now - began;
         if (ch->weigh)
             (void)weir__weighed_admit(ch); /* who stood behind it may be lighter */
     }
@@ -394,7 +394,7 @@ static __attribute__((noinline)) int chan_send_slow(weir_chan *ch, const void *i
         return chan_elsewhere(ch, false, (void *)item, deadline);
     r = chan_send_now(ch, item);
     if (r == WEIR__CHAN_PARK && deadline != 0)
-        return chan_stand(&ch->senders, (void *)item, deadline, "send", ch,
+        return chan_stand(l, &ch->senders, (void *)item, deadline, "send", ch,
                           &ch->stats.blocked_send);
     chan_charge_slow(l); /* last: the channel may be gone when this returns */
     return r == WEIR__CHAN_PARK ? -EAGAIN : r;
@@ -427,7 +427,7 @@ static __attribute__((noinline)) int chan_recv_slow(weir_chan *ch, void *item, s
         return chan_elsewhere(ch, true, item, deadline);
     r = chan_recv_now(ch, item);
     if (r == WEIR__CHAN_PARK && deadline != 0)
-        return chan_stand(&ch->receivers, item, deadline, "recv", ch, &ch->stats.blocked_recv);
+        return chan_stand(l, &ch->receivers, item, deadline, "recv", ch, &ch->stats.blocked_recv);
     chan_charge_slow(l);
     return r == WEIR__CHAN_PARK ? -EAGAIN : r;
 }

@@ -54,8 +54,10 @@ void weir_chan_free(weir_chan **chp)
     g = weir__guard(&ch->lock);
     weir__chan_end(ch);
     ch->shut = true;
-    weir__chan_wake_all(ch, WEIR_ECLOSED, WEIR_ECLOSED);
-    weir__chan_drop_all(ch);
+    if (!weir__list_empty(&ch->senders) || !weir__list_empty(&ch->receivers))
+        weir__chan_wake_all(ch, WEIR_ECLOSED, WEIR_ECLOSED);
+    if (ch->length)
+        weir__chan_drop_all(ch);
     ch->freed = true;
     last = ch->standing == 0;
     weir__unguard(g, &ch->lock);

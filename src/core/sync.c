@@ -144,15 +144,22 @@ static inline uint64_t sem_out(const struct weir_sem *s)
     return s->limit + s->owed - s->permits;
 }
 
+/* What is left of n that come back once some have been kept away. */
+static __attribute__((noinline, cold)) uint64_t sem_pay(struct weir_sem *s, uint64_t n)
+{
+    uint64_t kept = n < s->owed ? n : s->owed;
+
+    s->owed -= kept;
+    return n - kept;
+}
+
 static inline __attribute__((always_inline)) int sem_give_now(struct weir_sem *s, uint64_t n)
 {
-    uint64_t kept;
-
     if (n > sem_out(s))
         return -EINVAL;
-    kept = n < s->owed ? n : s->owed;
-    s->owed -= kept;
-    s->permits += n - kept;
+    if (WEIR__UNLIKELY(s->owed))
+        n = sem_pay(s, n);
+    s->permits += n;
     if (s->waiters[0])
         sem_serve(s);
     return 0;
