@@ -9,7 +9,7 @@ set -eu
 build='gcc libc6-dev meson ninja-build pkg-config libcurl4-openssl-dev node-llhttp'
 # Sanitizers and valgrind; lint; peers that tests talk to; the other architecture.
 test='g++ clang clang-format clang-tidy libclang-rt-14-dev cppcheck valgrind mandoc
-      curl nginx-light openssl qemu-user gcc-aarch64-linux-gnu libc6-dev-arm64-cross'
+      curl nginx-light openssl qemu-user gcc-aarch64-linux-gnu libc6-dev-arm64-cross libcjson-dev'
 
 say() {
     echo "deps: $*" >&2

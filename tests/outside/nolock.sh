@@ -7,7 +7,7 @@ set -u
 paths='weir_sem_take weir_sem_give weir_mutex_lock weir_mutex_unlock weir_chan_send weir_chan_recv
        chan_send_slow chan_recv_slow sem_serve'
 # These do lock, and are here so that the test is known to see it.
-others='weir__guard_take weir__guard_give'
+others='weir__guard_take chan_send_many chan_recv_many'
 
 body() { # FUNCTION
     objdump -d --no-show-raw-insn "$1" | awk -v f="<$2>:" '$2 == f { on = 1 } on && /^$/ { exit } on'
