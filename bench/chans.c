@@ -4,6 +4,8 @@
  * _n: 256 at a time.  pingpong: a value there and back over two channels of
  * capacity 1, or 0.  oneshot: each request carries a new channel of capacity 1
  * for its answer.  _2t: across two loops; of four producers two are with the receiver.
+ * _near_2t: both on one of two loops, as weir_go puts them, and as a scheduler that moves
+ * tasks would.
  */
 #include <weir.h>
 
@@ -67,6 +69,8 @@ static int64_t chans_receive_batches(weir_chan *ch)
     return sum;
 }
 
+static bool chans_near; /* all on one of the two loops */
+
 static long chans_run(long n, size_t capacity, int producers, bool batch)
 {
     struct chans_sender p = {weir_chan_new(WEIR_TYPE(int64_t), capacity), n / producers, batch};
@@ -76,8 +80,8 @@ static long chans_run(long n, size_t capacity, int producers, bool batch)
     int r = 0;
 
     for (int i = 0; i < producers && r == 0; i++) /* the first of several loops receives */
-        r = weir_go_on(s, (i + 1) % weir_loops(), batch ? chans_send_batches : chans_send, &p,
-                       &feeds);
+        r = weir_go_on(s, chans_near ? 0 : (i + 1) % weir_loops(),
+                       batch ? chans_send_batches : chans_send, &p, &feeds);
     sum = batch ? chans_receive_batches(p.ch) : chans_receive(p.ch);
     bench_check(r == 0 && weir_scope_close(&s) == 0, "sending failed");
     bench_check(sum == producers * bench_sum(p.n), "wrong sum");
@@ -118,6 +122,31 @@ static long chans_4p_cap32(long n)
 static long chans_4p_cap1024(long n)
 {
     return chans_run(n, 1024, 4, false);
+}
+
+static long chans_near_run(long n, size_t capacity, int producers)
+{
+    long items;
+
+    chans_near = true;
+    items = chans_run(n, capacity, producers, false);
+    chans_near = false;
+    return items;
+}
+
+static long chans_near_cap1(long n)
+{
+    return chans_near_run(n, 1, 1);
+}
+
+static long chans_near_cap32(long n)
+{
+    return chans_near_run(n, 32, 1);
+}
+
+static long chans_near_cap1024(long n)
+{
+    return chans_near_run(n, 1024, 1);
 }
 
 /* --- round trips ------------------------------------------------------------------ */
@@ -243,6 +272,9 @@ const struct bench_case chans_cases[] = {
     {"chan_cap32_2t", 7, 1000000, chans_cap32, 2},
     {"chan_cap1024_2t", 7, 1000000, chans_cap1024, 2},
     {"chan_cap1024_n_2t", 7, 1000000, chans_cap1024_n, 2},
+    {"chan_cap1_near_2t", 7, 1000000, chans_near_cap1, 2},
+    {"chan_cap32_near_2t", 7, 1000000, chans_near_cap32, 2},
+    {"chan_cap1024_near_2t", 7, 1000000, chans_near_cap1024, 2},
     {"chan4p_cap1_2t", 7, 1000000, chans_4p_cap1, 2},
     {"chan4p_cap32_2t", 7, 1000000, chans_4p_cap32, 2},
     {"chan4p_cap1024_2t", 7, 1000000, chans_4p_cap1024, 2},

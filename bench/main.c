@@ -15,8 +15,8 @@ static int main_enter(uint32_t loops, int (*fn)(void *), void *arg)
 int main(int argc, char **argv)
 {
     static const struct bench_case *const tables[] = {
-        streams_cases, tasks_cases,  chans_cases, locks_cases,
-        caches_cases,  timers_cases, echo_cases,  NULL,
+        streams_cases, pipeline_cases, words_cases,  tasks_cases, chans_cases,
+        locks_cases,   caches_cases,   timers_cases, echo_cases,  NULL,
     };
 
     return bench_main(argc, argv, tables, main_enter);

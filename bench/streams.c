@@ -177,6 +177,26 @@ static long streams_buffered64(long n)
     return n;
 }
 
+/* The same with half of the jobs on another loop. */
+static long streams_loops64(long n, bool ordered)
+{
+    struct weir_par_opts o = {.limit = 64, .ordered = ordered, .loops = 2};
+    weir_stream *s = weir_par_map(weir_range(0, n), streams_yields, NULL, STREAMS_I64, &o);
+
+    bench_check(streams_sum(s) == (uint64_t)bench_sum(n), "wrong sum");
+    return n;
+}
+
+static long streams_unordered64_loops(long n)
+{
+    return streams_loops64(n, false);
+}
+
+static long streams_buffered64_loops(long n)
+{
+    return streams_loops64(n, true);
+}
+
 static long streams_sleep1ms(long n)
 {
     weir_stream *s = weir_range(0, n);
@@ -194,6 +214,8 @@ const struct bench_case streams_cases[] = {
     {"stream_chain5_kernels", 9, 10000000, streams_chain5_kernels},
     {"buffer_unordered64_1t", 7, 1000000, streams_unordered64},
     {"buffered64_1t", 7, 1000000, streams_buffered64},
+    {"buffer_unordered64_2t", 7, 1000000, streams_unordered64_loops, 2},
+    {"buffered64_2t", 7, 1000000, streams_buffered64_loops, 2},
     {"buffer_unordered1000_sleep1ms_1t", 7, 100000, streams_sleep1ms},
     {0},
 };

@@ -9,7 +9,7 @@ set -eu
 build='gcc libc6-dev meson ninja-build pkg-config libcurl4-openssl-dev libc-ares-dev node-llhttp'
 # Sanitizers and valgrind; lint; peers that tests talk to; the other architecture.
 test='g++ clang clang-format clang-tidy libclang-rt-14-dev cppcheck valgrind mandoc gdb
-      curl libglib2.0-dev libuv1-dev nginx-light openssl tinyproxy-bin redis-server
+      curl libcjson-dev libglib2.0-dev libuv1-dev nginx-light openssl tinyproxy-bin redis-server
       qemu-user gcc-aarch64-linux-gnu libc6-dev-arm64-cross'
 
 say() {

@@ -11,78 +11,7 @@
 #include <string.h>
 
 #include "core/door.h"
-
-static struct weir_chan chan_poisons[] = {{.poison = -EINVAL}, {.poison = -ENOMEM}};
-
-static weir_chan *chan_poison(int code)
-{
-    return &chan_poisons[code == -ENOMEM];
-}
-
-/* --- making and freeing ------------------------------------------------ */
-
-static int chan_check(const struct weir_type *t, const struct weir_chan_opts *o)
-{
-    if (t->size == 0 || t->size > 1 << 20 || t->align > 64 || (t->align & (t->align - 1)))
-        return -EINVAL;
-    if ((unsigned)o->overflow > WEIR_FAIL || o->capacity > SIZE_MAX / 2 / t->size)
-        return -EINVAL;
-    if (o->capacity == 0 && o->overflow != WEIR_BLOCK && o->overflow != WEIR_FAIL)
-        return -EINVAL;
-    for (size_t i = 0; i < sizeof o->reserved / sizeof *o->reserved; i++)
-        if (o->reserved[i])
-            return -EINVAL;
-    return weir__weighed_check(o);
-}
-
-/* An allocator aligns for plain types only; `drop` may count on the alignment of its item. */
-size_t weir__chan_ring_bytes(const weir_chan *ch)
-{
-    return ch->capacity * ch->size + (ch->type.align > 16 ? ch->type.align : 0);
-}
-
-static int chan_ring_make(weir_chan *ch)
-{
-    uintptr_t align = ch->type.align > 16 ? ch->type.align : 1, at;
-
-    if (!ch->capacity)
-        return 0;
-    ch->memory = weir__alloc(weir__chan_ring_bytes(ch));
-    if (!ch->memory)
-        return -ENOMEM;
-    at = ((uintptr_t)ch->memory + align - 1) & ~(align - 1);
-    ch->ring = ch->memory + (at - (uintptr_t)ch->memory);
-    return 0;
-}
-
-weir_chan *weir_chan_with(struct weir_type type, const struct weir_chan_opts *opts)
-{
-    weir_chan *ch;
-
-    if (WEIR_ARG(opts && chan_check(&type, opts) == 0) < 0)
-        return chan_poison(-EINVAL);
-    ch = weir__alloc(sizeof *ch);
-    if (!ch)
-        return chan_poison(-ENOMEM);
-    ch->type = type;
-    ch->size = ch->open_size = type.size;
-    ch->capacity = ch->stats.capacity = opts->capacity;
-    ch->overflow = opts->overflow;
-    ch->name = opts->name;
-    weir__list_init(&ch->senders);
-    weir__list_init(&ch->receivers);
-    if (chan_ring_make(ch) < 0 || weir__weighed_init(ch, opts) < 0) {
-        weir__free(ch->memory, weir__chan_ring_bytes(ch));
-        weir__free(ch, sizeof *ch);
-        return chan_poison(-ENOMEM);
-    }
-    return ch;
-}
-
-weir_chan *weir_chan_new(struct weir_type type, size_t capacity)
-{
-    return weir_chan_with(type, &(struct weir_chan_opts){.capacity = capacity});
-}
+#include "sys/lock.h"
 
 /* --- the ring ---------------------------------------------------------- */
 
@@ -340,6 +269,9 @@ static inline void chan_charge_slow(struct weir__loop *l)
 
 /* --- with many loops: the same under the lock --------------------------- */
 
+static int chan_send_slow(weir_chan *ch, const void *item, size_t size, weir_time deadline);
+static int chan_recv_slow(weir_chan *ch, void *item, size_t size, weir_time deadline);
+
 static int chan_stand_many(weir_chan *ch, bool recv, void *item, weir_time deadline,
                            struct weir__loop *g)
 {
@@ -361,24 +293,72 @@ static int chan_stand_many(weir_chan *ch, bool recv, void *item, weir_time deadl
     return r;
 }
 
-/* On one of many loops; on a thread that has entered a door; on one that is alone with it. */
-static __attribute__((noinline)) int chan_elsewhere(weir_chan *ch, bool recv, void *item,
-                                                    weir_time deadline)
+/* Under the lock, which `g` has taken. */
+static int chan_guarded(weir_chan *ch, bool recv, void *item, weir_time deadline,
+                        struct weir__loop *g)
 {
-    struct weir__loop *l = weir__loop_get(), *g;
-    int r;
-
-    if (weir__outside())
-        return recv ? weir__outside_recv(ch, item, ch->size, deadline)
-                    : weir__outside_send(ch, item, ch->size, deadline);
-    g = weir__guard(&ch->lock);
-    r = recv ? chan_recv_now(ch, item) : chan_send_now(ch, item);
+    struct weir__loop *l = weir__loop_get();
+    int r = recv ? chan_recv_now(ch, item) : chan_send_now(ch, item);
 
     if (r == WEIR__CHAN_PARK && deadline != 0)
         return chan_stand_many(ch, recv, item, deadline, g);
     weir__unguard(g, &ch->lock);
     chan_charge_slow(l);
     return r == WEIR__CHAN_PARK ? -EAGAIN : r;
+}
+
+/* On one of many loops; on a thread that has entered a door; on one that is alone with it. */
+static __attribute__((noinline)) int chan_elsewhere(weir_chan *ch, bool recv, void *item,
+                                                    weir_time deadline)
+{
+    if (weir__outside())
+        return recv ? weir__outside_recv(ch, item, ch->size, deadline)
+                    : weir__outside_send(ch, item, ch->size, deadline);
+    return chan_guarded(ch, recv, item, deadline, weir__guard(&ch->lock));
+}
+
+/*
+ * On one of many loops, in the common case: nobody is to be woken, so the lock is all.  Else, with
+ * the lock held, the rest.
+ */
+static __attribute__((noinline)) int chan_send_many(weir_chan *ch, const void *item, size_t size,
+                                                    weir_time deadline)
+{
+    struct weir__loop *l = weir__loop_here;
+
+    if (WEIR__UNLIKELY(!l || !ch || !item || size != ch->size || l->budget <= 1 ||
+                       weir__deadline_check(deadline) < 0))
+        return chan_send_slow(ch, item, size, deadline);
+    weir__lock_take(&ch->lock);
+    if (WEIR__LIKELY(ch->open_size && ch->length < ch->capacity &&
+                     weir__list_empty(&ch->receivers))) {
+        chan_push(ch, item);
+        weir__lock_give(&ch->lock);
+        l->budget--;
+        return 1;
+    }
+    l->holding++;
+    return chan_guarded(ch, false, (void *)item, deadline, l);
+}
+
+static __attribute__((noinline)) int chan_recv_many(weir_chan *ch, void *item, size_t size,
+                                                    weir_time deadline)
+{
+    struct weir__loop *l = weir__loop_here;
+
+    if (WEIR__UNLIKELY(!l || !ch || !item || size != ch->size || l->budget <= 1 ||
+                       weir__deadline_check(deadline) < 0))
+        return chan_recv_slow(ch, item, size, deadline);
+    weir__lock_take(&ch->lock);
+    if (WEIR__LIKELY(ch->length && weir__list_empty(&ch->senders))) {
+        chan_copy(item, chan_head_take(ch), size);
+        ch->stats.received++;
+        weir__lock_give(&ch->lock);
+        l->budget--;
+        return 1;
+    }
+    l->holding++;
+    return chan_guarded(ch, true, item, deadline, l);
 }
 
 /* All but the common case.  The fast path jumps here, so a park is one call deep. */
@@ -405,7 +385,7 @@ int weir_chan_send(weir_chan *ch, const void *item, size_t size, weir_time deadl
     struct weir__loop *l = weir__solo_here;
 
     if (WEIR__UNLIKELY(!l)) /* first: another thread must not even look */
-        return chan_send_slow(ch, item, size, deadline);
+        return chan_send_many(ch, item, size, deadline);
     if (WEIR__LIKELY(ch && item && size == ch->open_size && ch->length < ch->capacity &&
                      weir__list_empty(&ch->receivers) && weir__deadline_check(deadline) == 0 &&
                      --l->budget)) {
@@ -437,7 +417,7 @@ int weir_chan_recv(weir_chan *ch, void *item, size_t size, weir_time deadline)
     struct weir__loop *l = weir__solo_here;
 
     if (WEIR__UNLIKELY(!l))
-        return chan_recv_slow(ch, item, size, deadline);
+        return chan_recv_many(ch, item, size, deadline);
     if (WEIR__LIKELY(ch && item && size == ch->size && ch->length &&
                      weir__list_empty(&ch->senders) && weir__deadline_check(deadline) == 0 &&
                      --l->budget)) {

@@ -1,14 +1,14 @@
 /*
- * lock.c -- the slow half of lock.h: spins a little, then sleeps on a futex.
+ * lock.c -- the slow half of lock.h: spins a little; then the holder has lost
+ * the processor, so this thread gives its own away, and in the end sleeps a
+ * moment, in case it is the more urgent of the two.
  */
 #include "sys/lock.h"
 
-#include <linux/futex.h>
-#include <stddef.h>
-#include <sys/syscall.h>
-#include <unistd.h>
+#include <sched.h>
+#include <time.h>
 
-enum { LOCK_SPINS = 100 };
+enum { LOCK_SPINS = 100, LOCK_YIELDS = 64, LOCK_NAP_NS = 50000 };
 
 static bool lock_try(uint32_t *lock)
 {
@@ -18,19 +18,23 @@ static bool lock_try(uint32_t *lock)
            __atomic_compare_exchange_n(lock, &free, 1, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
 }
 
-void weir__lock_sleep(uint32_t *lock)
+static bool lock_spin(uint32_t *lock)
 {
     for (int i = 0; i < LOCK_SPINS; i++) {
         if (lock_try(lock))
-            return;
+            return true;
         weir__lock_pause();
     }
-    while (__atomic_exchange_n(lock, 2, __ATOMIC_ACQUIRE) != 0)
-        syscall(SYS_futex, lock, FUTEX_WAIT_PRIVATE, 2, NULL, NULL, 0);
+    return false;
 }
 
-/* The word may be another's by now: then somebody wakes for nothing, and looks again. */
-void weir__lock_rouse(uint32_t *lock)
+void weir__lock_wait(uint32_t *lock)
 {
-    syscall(SYS_futex, lock, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+    const struct timespec nap = {.tv_nsec = LOCK_NAP_NS};
+
+    for (unsigned rounds = 1; !lock_spin(lock); rounds++)
+        if (rounds % LOCK_YIELDS)
+            sched_yield();
+        else
+            nanosleep(&nap, NULL);
 }

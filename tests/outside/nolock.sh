@@ -10,7 +10,7 @@ paths='weir_sem_take weir_sem_give weir_mutex_lock weir_mutex_unlock weir_chan_s
        weir_rwlock_read weir_rwlock_write weir_rwlock_unlock weir_latch_down weir_latch_wait
        weir_once_call weir_token_why weir_token_cancel weir_pool_get'
 # These do lock, and are here so that the test is known to see it.
-others='weir__guard_take weir__guard_give'
+others='weir__guard_take chan_send_many chan_recv_many'
 
 body() { # FUNCTION
     objdump -d --no-show-raw-insn "$1" | awk -v f="<$2>:" '$2 == f { on = 1 } on && /^$/ { exit } on'

@@ -317,7 +317,7 @@ LOOPS_TEST(what_was_pulled_there_is_closed_there_at_its_end)
         ;
     while (__atomic_load_n(&closed_at, __ATOMIC_RELAXED) < 0)
         (void)weir_yield();
-    EQ(closed_at, 2);
+    EQ(__atomic_load_n(&closed_at, __ATOMIC_RELAXED), 2);
     weir_stream_close(&s);
     return 0;
 }
