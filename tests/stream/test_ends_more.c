@@ -58,6 +58,62 @@ SIM_TEST(a_sum_of_doubles_keeps_what_an_addition_loses)
     return 0;
 }
 
+/* --- a cancel is seen, although the source never parks ------------------------------- */
+
+static int never_true(void *ctx, void *in, void *out)
+{
+    (void)ctx;
+    (void)in;
+    (void)out;
+    return 0;
+}
+
+static int no_order(void *ctx, const void *a, const void *b)
+{
+    (void)ctx;
+    (void)a;
+    (void)b;
+    return 0;
+}
+
+static int end_of(int which, weir_stream *s)
+{
+    int64_t x[4];
+    uint64_t n;
+
+    switch (which) {
+    case 0:
+        return weir_count(&s, &n);
+    case 1:
+        return weir_drain(&s);
+    case 2:
+        return weir_find(&s, never_true, NULL, x);
+    case 3:
+        return weir_any(&s, never_true, NULL);
+    case 4:
+        return weir_last(&s, x);
+    case 5:
+        return weir_min(&s, no_order, NULL, x);
+    case 6:
+        return weir_for_each(&s, never_true, NULL);
+    default:
+        return weir_sum(&s, x);
+    }
+}
+
+SIM_TEST(every_end_of_an_endless_source_can_be_cancelled)
+{
+    for (int which = 0; which < 8; which++) {
+        struct weir_limit l;
+
+        EQ(weir_limit_init(&l, weir_now()), 0); /* it has passed */
+        EQ(weir_limit_fini(&l, end_of(which, weir_range(INT64_MIN, INT64_MAX))), -ETIMEDOUT);
+    }
+    return 0;
+}
+
+/* --- in the background ------------------------------------------------------------------ */
+
 static int add_up(void *ctx, void *in, void *out)
 {
     int64_t *sum = ctx;
