@@ -51,8 +51,8 @@ WEIR_API int weir_hedge_init(struct weir_hedge *h, const struct weir_hedge_opts 
 
 /*
  * Other options from now on; what was recorded and counted stays, and its own
- * budget.  0, or -EINVAL and no change.  In weir_hedged's loops: not while a
- * call is under way on another.
+ * budget.  A call under way sends no more than it might before.  0, or -EINVAL
+ * and no change.
  */
 WEIR_API int weir_hedge_set(struct weir_hedge *h, const struct weir_hedge_opts *opts);
 

@@ -31,8 +31,8 @@ struct hedged {
     struct weir__plan_run *call; /* the call in whose attempt this is; NULL: none */
     struct weir_event news;
     struct hedged_try tries[HEDGED_MOST];
-    uint32_t sent, over;
-    int winner; /* -1: none yet */
+    uint32_t most, sent, over; /* most: there is memory for so many, whatever options say later */
+    int winner;                /* -1: none yet */
 };
 
 /* --- the state, which calls on other loops may use too --------------------------- */
@@ -69,6 +69,17 @@ static void hedged_begin(struct weir_hedge *h, weir_time now)
     weir__budget_enter();
     weir_hedge_begin(h, now);
     weir__budget_exit();
+}
+
+/* How many tries a call may make. */
+static uint32_t hedged_most(const struct weir_hedge *h, int idempotent)
+{
+    uint32_t hedges;
+
+    weir__budget_enter();
+    hedges = h->opts.hedges;
+    weir__budget_exit();
+    return 1 + (idempotent ? hedges : 0);
 }
 
 static void hedged_won(struct weir_hedge *h)
@@ -149,7 +160,7 @@ static weir_time hedged_next(const struct hedged *a, int idempotent, weir_time d
     weir_time now = weir_now(), at;
     weir_span delay = hedged_delay(a->h, now);
 
-    if (!idempotent || delay == WEIR_NEVER || a->sent > a->h->opts.hedges)
+    if (!idempotent || delay == WEIR_NEVER || a->sent >= a->most)
         return WEIR_NEVER;
     at = weir__sat_add(a->tries[a->sent - 1].began, delay);
     return at < deadline ? at : WEIR_NEVER;
@@ -223,7 +234,6 @@ int weir_hedged(struct weir_hedge *h, weir_hedge_fn *fn, void *ctx, struct weir_
 {
     size_t stride = (type.size + 63) & ~(size_t)63, bytes;
     struct hedged a = {.h = h, .fn = fn, .ctx = ctx, .winner = -1};
-    uint32_t most;
     char *places;
     int r;
 
@@ -233,12 +243,12 @@ int weir_hedged(struct weir_hedge *h, weir_hedge_fn *fn, void *ctx, struct weir_
         return -EINVAL;
     memset(out, 0, type.size);
     a.call = weir__self() ? weir__fiber_slot_get(WEIR__SLOT_TRY) : NULL;
-    most = 1 + (idempotent ? h->opts.hedges : 0);
-    bytes = most * stride;
+    a.most = hedged_most(h, idempotent);
+    bytes = a.most * stride;
     places = weir__alloc(bytes);
     if (!places)
         return -ENOMEM;
-    for (uint32_t i = 0; i < most; i++)
+    for (uint32_t i = 0; i < a.most; i++)
         a.tries[i] =
             (struct hedged_try){.all = &a, .out = places + i * stride, .result = -ECANCELED};
     weir_event_init(&a.news);

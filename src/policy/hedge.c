@@ -8,6 +8,7 @@
 #include <errno.h>
 
 #include "base/arith.h"
+#include "policy/plan.h"
 
 enum { HEDGE_FINE = 5, HEDGE_SHIFT = 10 }; /* 2^5 buckets an octave, from 2^10 ns on */
 
@@ -35,10 +36,17 @@ static void hedge_configure(struct weir_hedge *h, const struct weir_hedge_opts *
 
 int weir_hedge_set(struct weir_hedge *h, const struct weir_hedge_opts *opts)
 {
-    if (!opts || hedge_check(opts) < 0 || h->opts.hedges == 0)
-        return -EINVAL;
-    hedge_configure(h, opts);
-    return 0;
+    int r = -EINVAL;
+
+    if (!opts || hedge_check(opts) < 0)
+        return r;
+    weir__budget_enter(); /* calls on other loops may be looking */
+    if (h->opts.hedges > 0) {
+        hedge_configure(h, opts);
+        r = 0;
+    }
+    weir__budget_exit();
+    return r;
 }
 
 int weir_hedge_init(struct weir_hedge *h, const struct weir_hedge_opts *opts)

@@ -446,6 +446,37 @@ static int options(void *arg)
     return 0;
 }
 
+static int turns_up(void *arg)
+{
+    EQ(weir_sleep(weir_after(WEIR_MS(15))), 0);
+    return weir_hedge_set(&h, arg);
+}
+
+/* A call has memory for as many tries as it might send when it began. */
+static int more_hedges(void *arg)
+{
+    struct weir_hedge_opts eight = {.delay = WEIR_MS(10), .hedges = 8, .budget = &rich};
+    weir_scope *s = weir_scope_open(NULL);
+    int out;
+
+    (void)arg;
+    EQ(weir_budget_init(&rich, NULL), 0);
+    hedge((struct weir_hedge_opts){.delay = WEIR_MS(10), .hedges = 1, .budget = &rich});
+    plan = (struct plan){.takes = {WEIR_MS(200), WEIR_MS(200)}};
+    EQ(weir_go(s, turns_up, &eight), 0);
+    EQ(weir_hedged(&h, attempt, NULL, thing_type(), &out, 1, 0), 1);
+    EQ(plan.begun, 2);
+    EQ(weir_scope_close(&s), 0);
+    EQ(weir_hedge_delay(&h, weir_now()), WEIR_MS(10));
+    plan.live = 0;
+    return 0;
+}
+
+TEST(options_that_change_during_a_call_send_no_more_than_it_has_room_for)
+{
+    EQ(world_run(more_hedges, NULL), 0);
+}
+
 TEST(other_options_of_a_hedge_hold_at_once_and_keep_what_it_knows)
 {
     EQ(world_run(options, NULL), 0);
