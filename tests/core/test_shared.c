@@ -790,6 +790,42 @@ LOOPS_TEST(a_token_with_a_deadline_ends_on_the_loop_of_its_timer)
     return 0;
 }
 
+/* --- stillness ------------------------------------------------------------ */
+
+static int awaits_word(void *arg)
+{
+    struct item i;
+
+    return weir_await((weir_future *)arg, &i, WEIR_NEVER);
+}
+
+static int waits_for_token(void *arg)
+{
+    return weir_token_wait(arg, WEIR_NEVER);
+}
+
+LOOPS_TEST(waiting_for_each_other_on_all_loops_is_a_deadlock)
+{
+    for (int k = 0; k < 10; k++) {
+        weir_promise *p = weir_promise_new(item_type());
+        weir_future *f = weir_promise_future(p);
+        weir_scope *s = weir_scope_open(NULL);
+        struct weir_token t;
+        struct weir_latch l;
+
+        EQ(weir_token_init(&t, NULL, WEIR_NEVER), 0);
+        EQ(weir_latch_init(&l, 1), 0);
+        GO_ON(s, 0, awaits_word, f);
+        GO_ON(s, 1, waits_for_token, &t);
+        GO_ON(s, 2, waits_for_latch, &l);
+        EQ(weir_scope_close(&s), WEIR_EDEADLOCK);
+        EQ(weir_token_fini(&t), 0);
+        weir_promise_free(&p);
+        weir_future_free(&f);
+    }
+    return 0;
+}
+
 /* --- select -------------------------------------------------------------- */
 
 struct cases {
