@@ -29,9 +29,11 @@ static void numbers(const char *text)
     r = args_parse_uint(text, &n);
     HOLDS(r == 0 || ((r == -EINVAL || r == -ERANGE) && n == 77));
     if (r == 0) { /* the same number in plain decimals */
+        const char *digits = text + strspn(text, "0");
         char back[32];
 
         snprintf(back, sizeof back, "%llu", (unsigned long long)n);
+        HOLDS(strcmp(n ? digits : "0", back) == 0);
         HOLDS(args_parse_uint(back, &m) == 0 && m == n);
     }
     r = args_parse_size(text, &m);
