@@ -71,8 +71,10 @@ TEST(a_configuration_out_of_range_is_refused)
     EQ(run_with((struct weir_config){.watchdog = -1}), -EINVAL);
     EQ(run_with((struct weir_config){.offload_threads = UINT32_MAX}), -EINVAL);
     EQ(run_with((struct weir_config){.catch_overflow = 2}), -EINVAL);
-    for (int i = 0; i < 5; i++) {
-        struct weir_config c = {0};
+    EQ(run_with((struct weir_config){.stack_use = 2}), -EINVAL);
+    struct weir_config c;
+    for (size_t i = 0; i < sizeof c.reserved / sizeof *c.reserved; i++) {
+        c = (struct weir_config){0};
         c.reserved[i] = 1;
         EQ(run_with(c), -EINVAL);
     }
