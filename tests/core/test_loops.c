@@ -97,6 +97,8 @@ LOOPS_TEST(a_deadline_reaches_the_members_on_every_loop)
     return 0;
 }
 
+static int has_opened_more;
+
 static int opens_more(void *arg)
 {
     weir_scope *s = weir_scope_open(NULL);
@@ -104,6 +106,7 @@ static int opens_more(void *arg)
     GO(s, fiber_forever, NULL);
     GO_ON(s, 0, fiber_forever, NULL); /* back where it came from */
     GO_ON(s, 2, fiber_forever, NULL);
+    __atomic_store_n(&has_opened_more, 1, __ATOMIC_RELAXED);
     return weir_scope_close(&s) == -ECANCELED ? *(int *)arg : -EIO;
 }
 
@@ -114,7 +117,9 @@ LOOPS_TEST(scopes_nest_over_loops_and_a_cancel_goes_down)
     struct weir_done d;
 
     GO_ON(s, 1, opens_more, &seven);
-    EQ(weir_scope_next(s, &d, weir_after(WEIR_MS(5))), -ETIMEDOUT);
+    do
+        EQ(weir_scope_next(s, &d, weir_after(WEIR_MS(1))), -ETIMEDOUT);
+    while (!__atomic_load_n(&has_opened_more, __ATOMIC_RELAXED));
     EQ(weir_scope_cancel(s, -EINTR), 0);
     while (weir_scope_next(s, &d, WEIR_NEVER) == -ECANCELED && weir_scope_running(s))
         (void)weir_yield();
