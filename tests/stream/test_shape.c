@@ -343,6 +343,7 @@ TEST(bad_options_of_a_stage)
     BAD_OPTS(weir_stage, weir_stage_opts, .weight = 1);
     BAD_OPTS(weir_stage, weir_stage_opts, .weigh = weigh_letter);
     BAD_OPTS(weir_stage, weir_stage_opts, .reserved = {0, 1});
+    BAD_OPTS(weir_stage, weir_stage_opts, .loop = -2);
 }
 
 TEST(only_streams_that_keep_books_have_some)
