@@ -38,7 +38,8 @@ static void caches_fill(long n)
     for (long i = 0; i < CACHES_KEYS; i++) {
         struct caches_value v = {0};
 
-        caches.key[i].len = (uint32_t)snprintf(caches.key[i].text, sizeof caches.key[i].text, "user_%ld", i);
+        caches.key[i].len =
+            (uint32_t)snprintf(caches.key[i].text, sizeof caches.key[i].text, "user_%ld", i);
         v.len = (uint32_t)snprintf(v.text, sizeof v.text, "value_user_%ld", i);
         bench_check(weir_cache_put(caches.cache, caches.key[i].text, caches.key[i].len, &v,
                                    sizeof v, 0) == 0,

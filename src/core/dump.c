@@ -146,15 +146,23 @@ static struct weir__fiber *dump_read(uint32_t *lock, void *const *owner)
 static struct weir__fiber *dump_owner(const struct weir__fiber *f)
 {
     void *on = (void *)f->waits_on;
-    struct weir_mutex *m = WEIR__ENTRY(on, struct weir_mutex, waiters);
-    struct weir_rwlock *rw = WEIR__ENTRY(on, struct weir_rwlock, waiters);
-    struct weir_once *once = WEIR__ENTRY(on, struct weir_once, waiters);
 
-    if (dump_waits(f, "mutex_lock"))
+    if (dump_waits(f, "mutex_lock")) {
+        struct weir_mutex *m = WEIR__ENTRY(on, struct weir_mutex, waiters);
+
         return dump_read(&m->lock, &m->owner);
-    if (dump_waits(f, "rwlock_read") || dump_waits(f, "rwlock_write"))
+    }
+    if (dump_waits(f, "rwlock_read") || dump_waits(f, "rwlock_write")) {
+        struct weir_rwlock *rw = WEIR__ENTRY(on, struct weir_rwlock, waiters);
+
         return dump_read(&rw->lock, &rw->writer);
-    return dump_waits(f, "once") ? dump_read(&once->lock, &once->owner) : NULL;
+    }
+    if (dump_waits(f, "once")) {
+        struct weir_once *once = WEIR__ENTRY(on, struct weir_once, waiters);
+
+        return dump_read(&once->lock, &once->owner);
+    }
+    return NULL;
 }
 
 /* Those who feed or drain a channel, as weir_go_with was told. */

@@ -39,7 +39,7 @@ static ssize_t array_pull(void *self, void *items, size_t max)
     struct array_source *a = self;
     size_t n = a->n - a->at < max ? a->n - a->at : max, size = a->type.size;
 
-    if (!a->type.clone)
+    if (!a->type.clone && n)
         memcpy(items, a->items + a->at * size, n * size);
     for (size_t i = 0; a->type.clone && i < n; i++) {
         int r = a->type.clone((char *)items + i * size, a->items + (a->at + i) * size);

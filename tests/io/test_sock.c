@@ -221,9 +221,11 @@ REAL_TEST(a_write_to_one_who_does_not_read_ends_at_its_deadline)
         EQ((size_t)n, done);
     }
     LT(done, sizeof buf);
-    EQ(weir_write(fd[0], buf, 1, 0), -EAGAIN);
-    EQ(shutdown(fd[0], SHUT_WR), 0);
     ssize_t n;
+    while ((n = weir_write(fd[0], buf, 1, 0)) == 1) /* what the kernel has moved on meanwhile */
+        all++;
+    EQ(n, -EAGAIN);
+    EQ(shutdown(fd[0], SHUT_WR), 0);
     while ((n = weir_read(fd[1], buf, sizeof buf, WEIR_NEVER)) > 0)
         all -= (size_t)n;
     EQ(n, 0);

@@ -72,7 +72,8 @@ static uint64_t plain_step(struct plain *p, uint64_t what, weir_time now)
     all = all * 31 + (uint64_t)weir_rate_take(&p->rate, 1 + what % 2, now);
     all = all * 31 + (uint64_t)weir_keyed_take(&p->keyed, what % 40, 1, now);
     if (what % 97 == 0)
-        all += (uint64_t)weir_keyed_pause(&p->keyed, what % 40, now + 500, 200, now);
+        all += (uint64_t)weir_keyed_pause(&p->keyed, what % 40,
+                                          now > INT64_MAX - 500 ? INT64_MAX : now + 500, 200, now);
     return all * 31 + weir_adaptive_limit(&p->adaptive) + weir_shed_ppm(&p->shed, 1, now);
 }
 
