@@ -565,6 +565,7 @@ static int with_two_loops(void *arg)
 
 TEST(a_client_is_its_loops_own)
 {
+    NEEDS_THREADS();
     struct weir_config config = {.alloc = test_alloc, .loops = 2};
 
     EQ(weir_run(&config, with_two_loops, NULL), 0);
