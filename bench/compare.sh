@@ -105,7 +105,7 @@ build_peers() {
     build_rust
 }
 
-# Words for mapreduce, from the peers' generator: weir-bench and the peers read the same file.
+# Words for the peers' mapreduce, from their generator; weir-bench makes the same kind by itself.
 make_text() {
     text=$made/text.txt
     [ -n "$rust" ] || { text=; return 0; }
@@ -162,7 +162,7 @@ run_weir() { # ROW WORKLOAD
             { v[$1] = $2 }
             END { print row "\tweir\t" v["ns_op"] "\t" v["cpu_ns_op"] "\t0\t0" }' >>"$results"
     elif has "$build/bench/weir-bench" "$2"; then
-        WEIR_BENCH_TEXT=$text "$build/bench/weir-bench" run --scale "$scale" "$2" | line "$1" weir
+        "$build/bench/weir-bench" run --scale "$scale" "$2" | line "$1" weir
     fi
 }
 
