@@ -165,13 +165,14 @@ static int select_wait(struct weir_select *cases, size_t n, weir_time deadline,
 static bool select_ready(const struct weir_select *c, const struct weir__fiber *me)
 {
     const weir_scope *s = c->object;
+    const weir_chan *ch = c->object;
 
-    if (c->kind == WEIR_SELECT_STOP)
-        return s->poison || s->draining || s->node.why;
     if (select_kinds[c->kind])
         return select_kinds[c->kind]->ready(c->object);
-    return ((const weir_chan *)c->object)->poison ||
-           weir__chan_ready(c->object, c->kind == WEIR_SELECT_RECV, c->item, me);
+    weir__check(c->object); /* as select_check saw to */
+    if (c->kind == WEIR_SELECT_STOP)
+        return s->poison || s->draining || s->node.why;
+    return ch->poison || weir__chan_ready(c->object, c->kind == WEIR_SELECT_RECV, c->item, me);
 }
 
 /* The lock of what a case waits for; NULL where there is none. */
@@ -192,8 +193,10 @@ static void select_join_many(struct weir_select *c, struct weir__waiter *w, uint
     }
     select_join(c, w);
     w->lock = lock;
-    if (kind && kind->block)
+    if (kind && kind->block) {
+        weir__check(lock);
         ((struct weir__block *)(void *)lock)->refs++;
+    }
 }
 
 /*
