@@ -166,9 +166,12 @@ static int past_keep(struct weir__split *t, const void *item)
 static int past_give(struct weir__split *t, struct weir__outlet *o)
 {
     size_t room = o->ch->capacity, n = t->past_n, k = n > room ? n - room : 0;
-    void *extra = t->past_cap ? past_place(t, t->past_cap) : NULL;
+    void *extra;
     int r = 0;
 
+    if (!t->past_cap)
+        return 0;
+    extra = past_place(t, t->past_cap);
     for (; r == 0 && k < n; k++) {
         r = past_copy(&t->pump.type, extra, past_place(t, (t->past_at + k) % t->past_cap));
         if (r == 0)
