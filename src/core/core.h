@@ -479,7 +479,14 @@ static inline struct weir__waiter *weir__wake_first(struct weir__list *list, int
 void weir__wake_all(struct weir__list *list, int result);
 
 /* Lists inside public structs are two pointers, zero until first used. */
-struct weir__list *weir__list_of(void *words[2]);
+static inline struct weir__list *weir__list_of(void *words[2])
+{
+    struct weir__list *list = (struct weir__list *)(void *)words;
+
+    if (!list->next)
+        weir__list_init(list);
+    return list;
+}
 
 /* Charges the running fiber one operation; yields when its share is used up. */
 void weir__budget_spent(struct weir__loop *l);

@@ -484,15 +484,6 @@ void weir__wake_all(struct weir__list *list, int result)
         ;
 }
 
-struct weir__list *weir__list_of(void *words[2])
-{
-    struct weir__list *list = (struct weir__list *)(void *)words;
-
-    if (!list->next)
-        weir__list_init(list);
-    return list;
-}
-
 static inline __attribute__((always_inline)) void fiber_requeue(struct weir__loop *l,
                                                                 struct weir__fiber *me)
 {
