@@ -23,25 +23,49 @@ static inline void chan_copy(void *to, const void *from, size_t size)
         memcpy(to, from, size);
 }
 
-static inline void chan_push(weir_chan *ch, const void *item)
+/* The place of the next item to come, which now counts. */
+static inline size_t chan_tail_add(weir_chan *ch)
 {
     size_t at = ch->head + ch->length++;
 
-    if (at >= ch->capacity)
-        at -= ch->capacity;
-    chan_copy(ch->ring + at * ch->size, item, ch->size);
     if (WEIR__UNLIKELY(ch->length > ch->stats.high_water))
         ch->stats.high_water = ch->length;
+    return at >= ch->capacity ? at - ch->capacity : at;
+}
+
+/* The place of the oldest item, which counts no more. */
+static inline size_t chan_head_drop(weir_chan *ch)
+{
+    size_t at = ch->head;
+
+    ch->head = at + 1 == ch->capacity ? 0 : at + 1;
+    ch->length--;
+    return at;
+}
+
+static inline void chan_push(weir_chan *ch, const void *item)
+{
+    size_t at = chan_tail_add(ch);
+
+    chan_copy(ch->ring + at * ch->size, item, ch->size);
 }
 
 static inline void *chan_head_take(weir_chan *ch)
 {
-    void *item = ch->ring + ch->head * ch->size;
+    return ch->ring + chan_head_drop(ch) * ch->size;
+}
 
-    if (++ch->head == ch->capacity)
-        ch->head = 0;
-    ch->length--;
-    return item;
+/* The end of the fast paths for all sizes but that of a word; they jump here, and stay leaves. */
+static __attribute__((noinline)) int chan_push_sized(weir_chan *ch, const void *item)
+{
+    memcpy(ch->ring + chan_tail_add(ch) * ch->size, item, ch->size);
+    return 1;
+}
+
+static __attribute__((noinline)) int chan_take_sized(weir_chan *ch, void *item)
+{
+    memcpy(item, chan_head_take(ch), ch->size);
+    return 1;
 }
 
 void weir__chan_drop_head(weir_chan *ch)
@@ -389,7 +413,9 @@ int weir_chan_send(weir_chan *ch, const void *item, size_t size, weir_time deadl
     if (WEIR__LIKELY(ch && item && size == ch->open_size && ch->length < ch->capacity &&
                      weir__list_empty(&ch->receivers) && weir__deadline_check(deadline) == 0 &&
                      --l->budget)) {
-        chan_push(ch, item);
+        if (WEIR__UNLIKELY(size != 8))
+            return chan_push_sized(ch, item);
+        memcpy(ch->ring + chan_tail_add(ch) * 8, item, 8);
         return 1;
     }
     return chan_send_slow(ch, item, size, deadline);
@@ -421,8 +447,10 @@ int weir_chan_recv(weir_chan *ch, void *item, size_t size, weir_time deadline)
     if (WEIR__LIKELY(ch && item && size == ch->size && ch->length &&
                      weir__list_empty(&ch->senders) && weir__deadline_check(deadline) == 0 &&
                      --l->budget)) {
-        chan_copy(item, chan_head_take(ch), size);
         ch->stats.received++;
+        if (WEIR__UNLIKELY(size != 8))
+            return chan_take_sized(ch, item);
+        memcpy(item, ch->ring + chan_head_drop(ch) * 8, 8);
         return 1;
     }
     return chan_recv_slow(ch, item, size, deadline);

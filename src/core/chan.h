@@ -13,7 +13,7 @@ struct weir_chan {
     int poison;
     uint32_t size, open_size; /* of an item; the same while sends need no more thought, else 0 */
     size_t capacity, head, length;
-    char *ring, *memory; /* the ring lies in it, aligned */
+    char *ring; /* behind all this, aligned */
     struct weir__list senders, receivers;
     struct weir_type type;
     enum weir_overflow overflow;
@@ -47,7 +47,7 @@ void weir__chan_wake_all(weir_chan *ch, int senders, int receivers);
 void weir__chan_drop_head(weir_chan *ch);
 void weir__chan_drop_all(weir_chan *ch);
 bool weir__chan_to_receiver(weir_chan *ch, const void *item);
-size_t weir__chan_ring_bytes(const weir_chan *ch);
+size_t weir__chan_bytes(const weir_chan *ch); /* with its ring */
 
 /* A waiter stands in a list of the channel; and has come back from it.  Under the lock / not. */
 void weir__chan_stand(weir_chan *ch, struct weir__list *list, struct weir__waiter *w);

@@ -9,9 +9,8 @@
 
 static void chan_release(weir_chan *ch)
 {
-    weir__free(ch->memory, weir__chan_ring_bytes(ch));
     weir__weighed_fini(ch);
-    weir__free(ch, sizeof *ch);
+    weir__free(ch, weir__chan_bytes(ch));
 }
 
 void weir__chan_stand(weir_chan *ch, struct weir__list *list, struct weir__waiter *w)

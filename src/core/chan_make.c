@@ -1,5 +1,5 @@
 /*
- * chan_make.c -- how a channel begins: one block for it, one for its ring.
+ * chan_make.c -- how a channel begins: one block for it and its ring.
  */
 #include "core/chan.h"
 
@@ -25,23 +25,19 @@ static int chan_check(const struct weir_type *t, const struct weir_chan_opts *o)
 }
 
 /* An allocator aligns for plain types only; `drop` may count on the alignment of its item. */
-size_t weir__chan_ring_bytes(const weir_chan *ch)
+static size_t chan_slack(const struct weir_type *t)
 {
-    return ch->capacity * ch->size + (ch->type.align > 16 ? ch->type.align : 0);
+    return t->align > 16 ? t->align : 16;
 }
 
-static int chan_ring_make(weir_chan *ch)
+static size_t chan_bytes(const struct weir_type *t, size_t capacity)
 {
-    uintptr_t align = ch->type.align > 16 ? ch->type.align : 1, at;
+    return sizeof(weir_chan) + capacity * t->size + chan_slack(t);
+}
 
-    if (!ch->capacity)
-        return 0;
-    ch->memory = weir__alloc(weir__chan_ring_bytes(ch));
-    if (!ch->memory)
-        return -ENOMEM;
-    at = ((uintptr_t)ch->memory + align - 1) & ~(align - 1);
-    ch->ring = ch->memory + (at - (uintptr_t)ch->memory);
-    return 0;
+size_t weir__chan_bytes(const weir_chan *ch)
+{
+    return chan_bytes(&ch->type, ch->capacity);
 }
 
 weir_chan *weir_chan_with(struct weir_type type, const struct weir_chan_opts *opts)
@@ -50,9 +46,11 @@ weir_chan *weir_chan_with(struct weir_type type, const struct weir_chan_opts *op
 
     if (WEIR_ARG(opts && chan_check(&type, opts) == 0) < 0)
         return chan_poison(-EINVAL);
-    ch = weir__alloc(sizeof *ch);
+    ch = weir__alloc(chan_bytes(&type, opts->capacity));
     if (!ch)
         return chan_poison(-ENOMEM);
+    ch->ring = (char *)(ch + 1);
+    ch->ring += -(uintptr_t)ch->ring & (chan_slack(&type) - 1);
     ch->type = type;
     ch->size = ch->open_size = type.size;
     ch->capacity = ch->stats.capacity = opts->capacity;
@@ -60,9 +58,8 @@ weir_chan *weir_chan_with(struct weir_type type, const struct weir_chan_opts *op
     ch->name = opts->name;
     weir__list_init(&ch->senders);
     weir__list_init(&ch->receivers);
-    if (chan_ring_make(ch) < 0 || weir__weighed_init(ch, opts) < 0) {
-        weir__free(ch->memory, weir__chan_ring_bytes(ch));
-        weir__free(ch, sizeof *ch);
+    if (weir__weighed_init(ch, opts) < 0) {
+        weir__free(ch, weir__chan_bytes(ch));
         return chan_poison(-ENOMEM);
     }
     return ch;

@@ -282,8 +282,8 @@ void weir__log(struct weir__loop *l, int level, const char *format, ...)
  * Makes a fiber in `s`; ready to run.  0 or -ENOMEM; the fiber counts in the
  * scope from here on.  A `site` of NULL is fn itself.
  */
-int weir__fiber_start(struct weir__loop *l, weir_scope *s, int (*fn)(void *), void *arg,
-                      const struct weir_go_opts *opts, const void *site);
+int weir__fiber_start(weir_scope *s, int (*fn)(void *), void *arg, const struct weir_go_opts *opts,
+                      const void *site);
 /* Where a site is, as text: function + offset (file + offset), as far as that is known. */
 enum { WEIR__SITE_TEXT = 128 };
 const char *weir__site_text(char out_text[WEIR__SITE_TEXT], const void *site);
@@ -423,10 +423,10 @@ weir__wait_parked_solo(struct weir__fiber *me, const char *what, const void *on)
 static inline __attribute__((always_inline)) int
 weir__wait_solo(struct weir__fiber *me, weir_time deadline, const char *what, const void *on)
 {
-    me->hit = NULL;
     if (WEIR__UNLIKELY(deadline != WEIR_NEVER || me->node->why || weir__fault.at)) {
         int r = weir__wait_begin(me, deadline);
 
+        me->hit = NULL;
         if (r < 0)
             return r;
     }
@@ -479,7 +479,14 @@ static inline struct weir__waiter *weir__wake_first(struct weir__list *list, int
 void weir__wake_all(struct weir__list *list, int result);
 
 /* Lists inside public structs are two pointers, zero until first used. */
-struct weir__list *weir__list_of(void *words[2]);
+static inline struct weir__list *weir__list_of(void *words[2])
+{
+    struct weir__list *list = (struct weir__list *)(void *)words;
+
+    if (!list->next)
+        weir__list_init(list);
+    return list;
+}
 
 /* Charges the running fiber one operation; yields when its share is used up. */
 void weir__budget_spent(struct weir__loop *l);
@@ -505,11 +512,12 @@ struct weir_scope {
     struct weir_scope_opts opts;
     int first; /* the first cause */
     bool draining;
-    bool plain;          /* not draining, and no limit, results, or spread: weir_go just starts */
+    bool plain;          /* not draining, and no limit or spread: weir_go just starts */
     uint8_t stack_class; /* of fibers started here */
     struct weir__list go_waiters, next_waiters, end_waiters, stop_waiters;
+    struct weir__fiber *nexter; /* stands before all in next_waiters; or NULL */
     struct weir_done *done;
-    size_t done_head, done_len;
+    size_t done_head, done_len, keeps; /* a ring of so many; SIZE_MAX: results are not kept */
     struct weir__loop *loop;
     struct weir__pen *pen; /* it is this pen's; NULL for a fiber's own */
     uint32_t joiners;      /* of a pen: the last one frees it */

@@ -95,7 +95,7 @@ static void far_starts(struct weir__letter *letter)
     __atomic_sub_fetch(&l->coming, 1, __ATOMIC_RELAXED);
     far->scope = weir__scope_new(&l->top->node, NULL,
                                  &(struct weir_scope_opts){.on_error = WEIR_KEEP, .name = "far"});
-    if (!far->scope || weir__fiber_start(l, far->scope, far_main, far, &opts, far->site) < 0) {
+    if (!far->scope || weir__fiber_start(far->scope, far_main, far, &opts, far->site) < 0) {
         far_stillborn(far);
         return;
     }

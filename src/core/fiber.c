@@ -77,6 +77,8 @@ static struct weir__fiber *fiber_record(const struct weir__slab *slab, size_t i)
 }
 
 static void fiber_told(struct weir__letter *letter);
+static void fiber_timeout(struct weir__timer *t);
+static void fiber_entry(void);
 
 static struct weir__fiber *fiber_carve(struct weir__loop *l, struct weir__slab *slab, int class)
 {
@@ -86,13 +88,15 @@ static struct weir__fiber *fiber_carve(struct weir__loop *l, struct weir__slab *
     f->stack_size = (size_t)((char *)f - f->stack);
     f->class = (uint8_t) class;
     f->loop = l;
+    f->sp = weir__switch_prepare(f, fiber_entry);
+    f->timer = (struct weir__timer){.fire = fiber_timeout};
     f->letter = (struct weir__letter){.fn = fiber_told, .counted = true};
     f->tsan = WEIR__TSAN_NEW();
     f->valgrind = WEIR__VG_REGISTER(f->stack, (char *)f);
     return f;
 }
 
-static __attribute__((noinline)) struct weir__fiber *fiber_take_new(struct weir__loop *l, int class)
+static struct weir__fiber *fiber_take_new(struct weir__loop *l, int class)
 {
     struct weir__slab *slab = l->open[class];
 
@@ -105,7 +109,7 @@ static struct weir__fiber *fiber_take(struct weir__loop *l, int class)
 {
     struct weir__fiber *f = l->free[class];
 
-    if (WEIR__UNLIKELY(!f))
+    if (!f)
         return fiber_take_new(l, class);
     l->free[class] = f->next;
     return f;
@@ -143,15 +147,21 @@ static __attribute__((noinline, cold)) void fiber_locals_leave(struct weir__fibe
     weir__locals_leave(t);
 }
 
-static void fiber_entry(void)
+static __attribute__((noinline)) void fiber_ends_leave(struct weir__fiber *me, int result)
 {
-    struct weir__loop *l = weir__loop_get();
-    struct weir__fiber *me = l->current, *to;
+    if (me->feeds)
+        weir__chan_fed(me->feeds, result);
+    if (me->drains)
+        weir__chan_drained(me->drains);
+    me->feeds = me->drains = NULL;
+}
+
+/* From the first line of its function to the stack's way back; on its own stack. */
+static inline void fiber_live(struct weir__loop *l, struct weir__fiber *me)
+{
     weir_scope *scope = me->scope;
     int r;
 
-    WEIR__OUTERMOST();
-    WEIR__ASAN_ENTER(NULL, NULL, NULL);
     weir__state_set(me, WEIR__RUNNING);
     r = me->fn(me->arg);
     if (WEIR__UNLIKELY(me->node != &scope->node))
@@ -160,22 +170,32 @@ static void fiber_entry(void)
         fiber_locals_leave(me);
     if (WEIR__UNLIKELY(l->stackuse != NULL))
         weir__stackuse_note(l, me);
-    if (me->feeds)
-        weir__chan_fed(me->feeds, r);
-    if (me->drains)
-        weir__chan_drained(me->drains);
+    if (WEIR__UNLIKELY(me->feeds || me->drains))
+        fiber_ends_leave(me, r);
     weir__state_set(me, WEIR__DONE);
     weir__scope_ended(scope, me, r);
     l->live--;
-    me->next = l->free[me->class]; /* used again only after the switch below */
-    l->free[me->class] = me;
-    to = l->ready_head && --l->turn ? weir__ready_pop(l) : &l->root;
-    weir__current_set(l, to);
-    l->budget = WEIR__TURN;
-    WEIR__TSAN_SWITCH(to->tsan);
-    WEIR__ASAN_LEAVE(NULL, to->stack, to->stack_size);
-    weir__switch(&me->sp, to->sp);
-    __builtin_unreachable();
+}
+
+/* One life after another: who takes the stack again finds it here, behind the switch. */
+static void fiber_entry(void)
+{
+    struct weir__loop *l = weir__loop_get();
+    struct weir__fiber *me = l->current, *to;
+
+    WEIR__OUTERMOST();
+    for (;;) {
+        WEIR__ASAN_ENTER(NULL, NULL, NULL);
+        fiber_live(l, me);
+        me->next = l->free[me->class]; /* used again only after the switch below */
+        l->free[me->class] = me;
+        to = WEIR__LIKELY(l->ready_head && --l->turn) ? weir__ready_pop(l) : &l->root;
+        weir__current_set(l, to);
+        l->budget = WEIR__TURN;
+        WEIR__TSAN_SWITCH(to->tsan);
+        WEIR__ASAN_LEAVE(NULL, to->stack, to->stack_size);
+        weir__switch(&me->sp, to->sp);
+    }
 }
 
 static void fiber_timeout(struct weir__timer *t)
@@ -191,26 +211,32 @@ static void fiber_name(struct weir__fiber *f, const char *name)
     f->name[n] = '\0';
 }
 
-static void fiber_prepare(struct weir__fiber *f, weir_scope *s, int (*fn)(void *), void *arg,
-                          const void *site)
+/*
+ * What the one before left in the record.  Its timer is stopped, the ends of its channels it has
+ * let go itself.
+ */
+static inline void fiber_prepare(struct weir__fiber *f, weir_scope *s, int (*fn)(void *), void *arg,
+                                 const void *site)
 {
     f->node = &s->node;
     f->scope = s;
     f->fn = fn;
     f->arg = arg;
     f->site = site ? site : (const void *)fn;
-    f->feeds = f->drains = NULL;
     weir__state_set(f, WEIR__READY);
     f->shielded = f->placed = false;
-    f->timer = (struct weir__timer){.fire = fiber_timeout};
     f->name[0] = '\0';
     f->waits = NULL;
-    f->asan = NULL;
     memset(f->slots, 0, sizeof f->slots);
     WEIR__ASAN_CLEAR(f->stack, f->stack_size);
-    if (WEIR__UNLIKELY(f->loop->stackuse != NULL))
-        weir__stackuse_clean(f);
-    f->sp = weir__switch_prepare(f, fiber_entry);
+}
+
+static inline void fiber_join_scope(struct weir__loop *l, weir_scope *s, struct weir__fiber *f)
+{
+    weir__list_append(&s->fibers, &f->member);
+    s->running++;
+    l->live++;
+    weir__ready_push(l, f);
 }
 
 static void fiber_options(struct weir__fiber *f, const struct weir_go_opts *opts)
@@ -223,24 +249,44 @@ static void fiber_options(struct weir__fiber *f, const struct weir_go_opts *opts
         weir__chan_drains(f->drains);
 }
 
-int weir__fiber_start(struct weir__loop *l, weir_scope *s, int (*fn)(void *), void *arg,
-                      const struct weir_go_opts *opts, const void *site)
+/* All but the common case. */
+static __attribute__((noinline)) int fiber_start_odd(weir_scope *s, int (*fn)(void *), void *arg,
+                                                     const struct weir_go_opts *opts,
+                                                     const void *site)
 {
+    struct weir__loop *l = s->loop;
     struct weir__fiber *f =
         fiber_take(l, opts && opts->stack ? weir__fiber_class(opts->stack) : s->stack_class);
 
     if (!f)
         return -ENOMEM;
+    if (l->stackuse) {
+        weir__stackuse_clean(f);
+        f->sp = weir__switch_prepare(f, fiber_entry);
+    }
     fiber_prepare(f, s, fn, arg, site);
     weir__locals_inherit(f, l);
     if (opts)
         fiber_options(f, opts);
-    weir__list_append(&s->fibers, &f->member);
-    s->running++;
-    l->live++;
-    weir__ready_push(l, f);
-    if (WEIR__UNLIKELY(l->resting))
+    fiber_join_scope(l, s, f);
+    if (l->resting)
         weir__inbox_ring(l);
+    return 0;
+}
+
+/* The common case, a stack that is warm and nothing to be said about it, calls nothing. */
+int weir__fiber_start(weir_scope *s, int (*fn)(void *), void *arg, const struct weir_go_opts *opts,
+                      const void *site)
+{
+    struct weir__loop *l = s->loop;
+    struct weir__fiber *f = l->free[s->stack_class];
+
+    if (WEIR__UNLIKELY(opts || !f || l->stackuse || l->resting ||
+                       l->current->slots[WEIR__SLOT_LOCALS]))
+        return fiber_start_odd(s, fn, arg, opts, site);
+    l->free[s->stack_class] = f->next;
+    fiber_prepare(f, s, fn, arg, site);
+    fiber_join_scope(l, s, f);
     return 0;
 }
 
@@ -436,15 +482,6 @@ void weir__wake_all(struct weir__list *list, int result)
 {
     while (weir__wake_first(list, result))
         ;
-}
-
-struct weir__list *weir__list_of(void *words[2])
-{
-    struct weir__list *list = (struct weir__list *)(void *)words;
-
-    if (!list->next)
-        weir__list_init(list);
-    return list;
 }
 
 static inline __attribute__((always_inline)) void fiber_requeue(struct weir__loop *l,

@@ -342,7 +342,7 @@ int weir__loop_main(struct weir__loop *l, struct weir__main *m)
 {
     struct weir_go_opts opts = {.name = "main"};
 
-    return weir__fiber_start(l, l->top, loop_main_run, m, &opts, (const void *)m->fn);
+    return weir__fiber_start(l->top, loop_main_run, m, &opts, (const void *)m->fn);
 }
 
 int weir__loop_run(const struct weir_config *config, bool sim, uint64_t seed, int (*fn)(void *),

@@ -56,7 +56,8 @@ weir_scope *weir__scope_new(struct weir__node *parent, struct weir__fiber *owner
     weir__list_init(&s->end_waiters);
     weir__list_init(&s->stop_waiters);
     s->loop = weir__loop_get();
-    s->plain = !s->opts.limit && !s->opts.results && !s->opts.spread;
+    s->plain = !s->opts.limit && !s->opts.spread;
+    s->keeps = s->opts.results ? s->opts.results : SIZE_MAX;
     s->stack_class = weir__fiber_class(s->opts.stack ? s->opts.stack : s->loop->config.stack);
     return s;
 }
@@ -108,10 +109,29 @@ weir_scope *weir_scope_open(const struct weir_scope_opts *opts)
 
 /* --- starting ---------------------------------------------------------- */
 
-static __attribute__((noinline)) void scope_emptied(weir_scope *s)
+/* Whoever stands in weir_scope_next longest: `nexter`, then the list. */
+static inline bool scope_wake_next(weir_scope *s)
 {
-    weir__wake_all(&s->end_waiters, 0);
-    weir__wake_all(&s->next_waiters, 0);
+    struct weir__fiber *f = s->nexter;
+
+    s->nexter = NULL;
+    if (WEIR__LIKELY(f && weir__wake(f, 0, NULL)))
+        return true;
+    return weir__wake_first(&s->next_waiters, 0) != NULL;
+}
+
+static __attribute__((noinline)) void scope_wake_nexts(weir_scope *s)
+{
+    while (scope_wake_next(s))
+        ;
+}
+
+static inline void scope_emptied(weir_scope *s)
+{
+    if (!weir__list_empty(&s->end_waiters))
+        weir__wake_all(&s->end_waiters, 0);
+    if (WEIR__UNLIKELY(s->nexter || !weir__list_empty(&s->next_waiters)))
+        scope_wake_nexts(s);
 }
 
 static bool scope_full(const weir_scope *s)
@@ -145,13 +165,13 @@ static int scope_refuses(const weir_scope *s)
 {
     if (s->node.why || s->draining)
         return -ECANCELED;
-    return s->opts.results && s->done_len + s->running >= s->opts.results ? -EAGAIN : 0;
+    return s->done_len + s->running >= s->keeps ? -EAGAIN : 0;
 }
 
 static int scope_start_on(struct weir__loop *to, weir_scope *s, int (*fn)(void *), void *arg,
                           const struct weir_go_opts *opts, const void *site)
 {
-    return to == s->loop ? weir__fiber_start(to, s, fn, arg, opts, site)
+    return to == s->loop ? weir__fiber_start(s, fn, arg, opts, site)
                          : weir__far_start(to, s, fn, arg, opts, site);
 }
 
@@ -196,8 +216,8 @@ __attribute__((noinline)) int weir__scope_admit_on(struct weir__loop *to, weir_s
 int weir__scope_admit(weir_scope *s, int (*fn)(void *), void *arg, const struct weir_go_opts *opts,
                       const void *site)
 {
-    if (WEIR__LIKELY(!s->node.why && s->plain))
-        return weir__fiber_start(s->loop, s, fn, arg, opts, site);
+    if (WEIR__LIKELY(!s->node.why && s->plain && s->done_len + s->running < s->keeps))
+        return weir__fiber_start(s, fn, arg, opts, site);
     return weir__scope_admit_on(s->opts.spread ? NULL : s->loop, s, fn, arg, opts, site);
 }
 
@@ -265,26 +285,43 @@ int weir_go(weir_scope *s, int (*fn)(void *), void *arg)
 
 /* --- ending ------------------------------------------------------------ */
 
-static void scope_keep_result(weir_scope *s, void *arg, int result)
+static inline void scope_keep_result(weir_scope *s, void *arg, int result)
 {
-    size_t at;
+    size_t at = s->done_head + s->done_len++;
 
-    if (!s->opts.results)
-        return;
-    at = (s->done_head + s->done_len++) % s->opts.results;
+    if (at >= s->keeps)
+        at -= s->keeps;
     s->done[at] = (struct weir_done){result, arg};
-    weir__wake_first(&s->next_waiters, 0);
+    scope_wake_next(s);
 }
 
-/* A -ECANCELED of a scope that has been cancelled is an echo, not a cause. */
-static void scope_note(weir_scope *s, int result)
+/* A failure.  A -ECANCELED of a scope that has been cancelled is an echo, not a cause. */
+static __attribute__((noinline)) void scope_note(weir_scope *s, int result)
 {
-    if (result >= 0 || (result == -ECANCELED && s->node.why))
+    if (result == -ECANCELED && s->node.why)
         return;
     if (!s->first && !s->node.why)
         s->first = result;
     if (s->opts.on_error == WEIR_FAIL_FAST)
         weir__node_cancel(&s->node, result);
+}
+
+static inline void scope_member_ended(weir_scope *s, void *arg, int result)
+{
+    s->running--;
+    if (WEIR__UNLIKELY(result < 0))
+        scope_note(s, result);
+    if (s->opts.results)
+        scope_keep_result(s, arg, result);
+    if (WEIR__UNLIKELY(!weir__list_empty(&s->go_waiters)))
+        scope_pass_room(s);
+    if (s->running == 0 && s->promised == 0)
+        scope_emptied(s);
+}
+
+void weir__scope_far_ended(weir_scope *s, void *arg, int result)
+{
+    scope_member_ended(s, arg, result);
 }
 
 static __attribute__((noinline, cold)) void scope_placed_ended(weir_scope *s, struct weir__fiber *f,
@@ -301,28 +338,86 @@ static __attribute__((noinline, cold)) void scope_placed_ended(weir_scope *s, st
 void weir__scope_ended(weir_scope *s, struct weir__fiber *f, int result)
 {
     weir__list_remove(&f->member);
-    if (WEIR_THREADS && WEIR__UNLIKELY(f->placed || s->far)) {
+    if (WEIR_THREADS && WEIR__UNLIKELY(f->placed || s->far))
         scope_placed_ended(s, f, result);
-        return;
-    }
-    weir__scope_far_ended(s, f->arg, result);
+    else
+        scope_member_ended(s, f->arg, result);
 }
 
-void weir__scope_far_ended(weir_scope *s, void *arg, int result)
+/* Word by word: a wide load of what has just been stored in narrow ones would wait for them. */
+static void scope_take_result(weir_scope *s, struct weir_done *out)
 {
-    s->running--;
-    scope_note(s, result);
-    scope_keep_result(s, arg, result);
-    if (!weir__list_empty(&s->go_waiters))
-        scope_pass_room(s);
-    if (s->running == 0 && s->promised == 0)
-        scope_emptied(s);
+    const struct weir_done *d = &s->done[s->done_head];
+
+    out->result = d->result;
+    out->arg = d->arg;
+    if (++s->done_head == s->keeps)
+        s->done_head = 0;
+    s->done_len--;
+}
+
+static __attribute__((noinline)) int scope_next_behind(weir_scope *s, struct weir__fiber *me,
+                                                       weir_time deadline)
+{
+    struct weir__waiter w;
+    int r;
+
+    weir__waiter_init(&w, me, NULL);
+    weir__list_append(&s->next_waiters, &w.link);
+    r = weir__wait(me, deadline, "scope_next", s);
+    weir__list_remove(&w.link);
+    return r;
+}
+
+/* One fiber, as a rule, stands here: it needs no waiter. */
+static inline __attribute__((always_inline)) int
+scope_next_stand(weir_scope *s, struct weir__fiber *me, weir_time deadline)
+{
+    int r;
+
+    if (WEIR__UNLIKELY(s->nexter || !weir__list_empty(&s->next_waiters)))
+        return scope_next_behind(s, me, deadline);
+    s->nexter = me;
+    r = weir__wait(me, deadline, "scope_next", s);
+    if (s->nexter == me)
+        s->nexter = NULL;
+    return r;
+}
+
+enum { SCOPE_AGAIN = 2 };
+
+/* SCOPE_AGAIN: it has been woken, and another took the result. */
+static inline __attribute__((always_inline)) int
+scope_next_once(weir_scope *s, struct weir__fiber *me, struct weir_done *out, weir_time deadline)
+{
+    int r;
+
+    if (WEIR__UNLIKELY(!s->done_len)) {
+        if (!s->running)
+            return 0;
+        if (!me)
+            return WEIR_ENOFIBER;
+        r = scope_next_stand(s, me, deadline);
+        if (WEIR__UNLIKELY(!s->done_len))
+            return r < 0 ? r : SCOPE_AGAIN;
+    }
+    scope_take_result(s, out);
+    return 1;
+}
+
+static __attribute__((noinline)) int scope_next_more(weir_scope *s, struct weir__fiber *me,
+                                                     struct weir_done *out, weir_time deadline)
+{
+    int r;
+
+    while ((r = scope_next_once(s, me, out, deadline)) == SCOPE_AGAIN)
+        ;
+    return r;
 }
 
 int weir_scope_next(weir_scope *s, struct weir_done *out, weir_time deadline)
 {
     struct weir__fiber *me = weir__self();
-    struct weir__waiter w;
     int r;
 
     if (!s || !out || weir__deadline_check(deadline) < 0)
@@ -331,22 +426,8 @@ int weir_scope_next(weir_scope *s, struct weir_done *out, weir_time deadline)
         return s->poison ? s->poison : -EINVAL;
     if (me && me->loop != s->loop)
         return -EXDEV;
-    while (!s->done_len) {
-        if (!s->running)
-            return 0;
-        if (!me)
-            return WEIR_ENOFIBER;
-        weir__waiter_init(&w, me, NULL);
-        weir__list_append(&s->next_waiters, &w.link);
-        r = weir__wait(me, deadline, "scope_next", s);
-        weir__list_remove(&w.link);
-        if (r < 0 && !s->done_len)
-            return r;
-    }
-    *out = s->done[s->done_head];
-    s->done_head = (s->done_head + 1) % s->opts.results;
-    s->done_len--;
-    return 1;
+    r = scope_next_once(s, me, out, deadline);
+    return WEIR__LIKELY(r != SCOPE_AGAIN) ? r : scope_next_more(s, me, out, deadline);
 }
 
 int weir_scope_cancel(weir_scope *s, int why)

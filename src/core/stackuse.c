@@ -43,6 +43,7 @@ void weir__stackuse_clean(struct weir__fiber *f)
 {
     char *page = stackuse_page(f);
 
+    WEIR__ASAN_CLEAR(f->stack, f->stack_size);
     if (page > f->stack)
         weir__pages_zero(f->stack, (size_t)(page - f->stack));
     else

@@ -15,6 +15,13 @@ static inline void sync_charge(struct weir__loop *l)
         weir__charge(l);
 }
 
+/* Where a fast path has charged already, if that has used the share up. */
+static void sync_charge_slow(struct weir__loop *l)
+{
+    if (l->budget == 0 || --l->budget == 0)
+        weir__budget_spent(l);
+}
+
 /* --- semaphore --------------------------------------------------------- */
 
 int weir_sem_init_with(struct weir_sem *s, const struct weir_sem_opts *opts)
@@ -56,25 +63,29 @@ static void sem_serve_any(struct weir_sem *s)
     }
 }
 
-/* Hands permits on in order; the first that does not fit makes all behind it wait. */
-static void sem_serve(struct weir_sem *s)
+/*
+ * Hands permits on in order; the first that does not fit makes all behind it wait.  0: a give ends
+ * in a jump to it.
+ */
+static __attribute__((noinline)) int sem_serve(struct weir_sem *s)
 {
     struct weir__list *list = weir__list_of(s->waiters);
 
     if (s->overtake) {
         sem_serve_any(s);
-        return;
+        return 0;
     }
-    while (!weir__list_empty(list)) {
+    while (s->permits && !weir__list_empty(list)) {
         struct weir__waiter *w = weir__waiters_entry(list->next);
 
         if (w->size > s->permits && weir__sleeps(w->fiber))
-            return;
+            break;
         if (w->size > s->permits)
             weir__list_remove(&w->link); /* it is leaving */
         else
             sem_grant(s, w);
     }
+    return 0;
 }
 
 /* 0, -EAGAIN where it has to wait, or a failure. */
@@ -115,7 +126,9 @@ static __attribute__((noinline)) int sem_take_elsewhere(struct weir_sem *s, uint
     return r;
 }
 
-int weir_sem_take(struct weir_sem *s, uint64_t n, weir_time deadline)
+/* All but the common case.  The fast path jumps here, so a park is one call deep. */
+static __attribute__((noinline)) int sem_take_slow(struct weir_sem *s, uint64_t n,
+                                                   weir_time deadline)
 {
     struct weir__loop *l = weir__solo_here;
     struct weir__waiter w;
@@ -127,7 +140,7 @@ int weir_sem_take(struct weir_sem *s, uint64_t n, weir_time deadline)
         return sem_take_elsewhere(s, n, deadline);
     if (n > s->limit)
         return -EINVAL;
-    weir__charge(l);
+    sync_charge_slow(l);
     r = sem_take_now(s, n);
     if (WEIR__LIKELY(r != -EAGAIN || deadline == 0))
         return r;
@@ -139,13 +152,25 @@ int weir_sem_take(struct weir_sem *s, uint64_t n, weir_time deadline)
     return r;
 }
 
+int weir_sem_take(struct weir_sem *s, uint64_t n, weir_time deadline)
+{
+    struct weir__loop *l = weir__solo_here;
+
+    if (WEIR__UNLIKELY(!l || !s || n - 1 >= s->permits || s->closed ||
+                       weir__waiters_any(s->waiters) || weir__deadline_check(deadline) < 0 ||
+                       --l->budget == 0))
+        return sem_take_slow(s, n, deadline);
+    s->permits -= n;
+    return 0;
+}
+
 static inline uint64_t sem_out(const struct weir_sem *s)
 {
     return s->limit + s->owed - s->permits;
 }
 
 /* What is left of n that come back once some have been kept away. */
-static __attribute__((noinline, cold)) uint64_t sem_pay(struct weir_sem *s, uint64_t n)
+static uint64_t sem_pay(struct weir_sem *s, uint64_t n)
 {
     uint64_t kept = n < s->owed ? n : s->owed;
 
@@ -153,16 +178,23 @@ static __attribute__((noinline, cold)) uint64_t sem_pay(struct weir_sem *s, uint
     return n - kept;
 }
 
-static inline __attribute__((always_inline)) int sem_give_now(struct weir_sem *s, uint64_t n)
+/* Some of what comes back is kept away. */
+static __attribute__((noinline)) int sem_give_owed(struct weir_sem *s, uint64_t n)
 {
     if (n > sem_out(s))
         return -EINVAL;
+    s->permits += sem_pay(s, n);
+    return sem_serve(s);
+}
+
+static inline __attribute__((always_inline)) int sem_give_now(struct weir_sem *s, uint64_t n)
+{
     if (WEIR__UNLIKELY(s->owed))
-        n = sem_pay(s, n);
+        return sem_give_owed(s, n);
+    if (n > s->limit - s->permits)
+        return -EINVAL;
     s->permits += n;
-    if (s->waiters[0])
-        sem_serve(s);
-    return 0;
+    return WEIR__LIKELY(!weir__waiters_any(s->waiters)) ? 0 : sem_serve(s);
 }
 
 static __attribute__((noinline)) int sem_give_elsewhere(struct weir_sem *s, uint64_t n)
@@ -395,7 +427,7 @@ static __attribute__((noinline)) int mutex_lock_elsewhere(struct weir_mutex *m, 
     return weir__mutex_lock_as(m, deadline, me);
 }
 
-int weir_mutex_lock(struct weir_mutex *m, weir_time deadline)
+static __attribute__((noinline)) int mutex_lock_slow(struct weir_mutex *m, weir_time deadline)
 {
     struct weir__loop *l = weir__solo_here;
     struct weir__fiber *me;
@@ -406,7 +438,7 @@ int weir_mutex_lock(struct weir_mutex *m, weir_time deadline)
         return -EINVAL;
     if (WEIR__UNLIKELY(!l || (me = l->current) == &l->root))
         return mutex_lock_elsewhere(m, deadline);
-    weir__charge(l);
+    sync_charge_slow(l);
     r = mutex_lock_now(m, me);
     if (WEIR__LIKELY(r != -EAGAIN || deadline == 0))
         return r;
@@ -414,14 +446,33 @@ int weir_mutex_lock(struct weir_mutex *m, weir_time deadline)
     return weir__waiters_stand(m->waiters, &w, deadline, "mutex_lock");
 }
 
+int weir_mutex_lock(struct weir_mutex *m, weir_time deadline)
+{
+    struct weir__loop *l = weir__solo_here;
+
+    if (WEIR__UNLIKELY(!l || !m || m->owner || l->current == &l->root ||
+                       weir__deadline_check(deadline) < 0 || --l->budget == 0))
+        return mutex_lock_slow(m, deadline);
+    m->owner = l->current;
+    return 0;
+}
+
+/* To the first who waits, or to nobody. */
+static __attribute__((noinline)) int mutex_hand_on(struct weir_mutex *m)
+{
+    struct weir__waiter *w = weir__waiters_take(m->waiters, 0);
+
+    m->owner = w ? w->item : NULL;
+    return 0;
+}
+
 static inline __attribute__((always_inline)) int mutex_unlock_now(struct weir_mutex *m, void *who)
 {
-    struct weir__waiter *w;
-
     if (!who || m->owner != who)
         return -EPERM;
-    w = weir__waiters_take(m->waiters, 0);
-    m->owner = w ? w->item : NULL;
+    if (WEIR__UNLIKELY(weir__waiters_any(m->waiters)))
+        return mutex_hand_on(m);
+    m->owner = NULL;
     return 0;
 }
 

@@ -5,9 +5,20 @@
  */
 #include "core/core.h"
 
-static bool timer_before(const struct weir__heap_slot *a, const struct weir__heap_slot *b)
+/*
+ * The instant, which is never negative, then the order of arming: one number, compared without a
+ * branch.
+ */
+__extension__ typedef unsigned __int128 timer_key;
+
+static inline timer_key timer_key_of(const struct weir__heap_slot *s)
 {
-    return a->at < b->at || (a->at == b->at && a->seq < b->seq);
+    return (timer_key)(uint64_t)s->at << 64 | s->seq;
+}
+
+static inline bool timer_before(const struct weir__heap_slot *a, const struct weir__heap_slot *b)
+{
+    return timer_key_of(a) < timer_key_of(b);
 }
 
 static void timer_put(struct weir__loop *l, uint32_t i, struct weir__heap_slot slot)
@@ -29,22 +40,38 @@ static void timer_up(struct weir__loop *l, uint32_t i, struct weir__heap_slot sl
     timer_put(l, i, slot);
 }
 
-static void timer_down(struct weir__loop *l, uint32_t i, struct weir__heap_slot slot)
+/* The least of the n, 1 to 4, at `at`. */
+static uint32_t timer_least(const struct weir__heap_slot *heap, uint32_t at, uint32_t n)
 {
-    for (;;) {
-        uint32_t child = i * 4 + 1, least = child;
+    uint32_t least = at, other = at + 2;
 
-        if (child >= l->heap_len)
-            break;
-        for (uint32_t k = child + 1; k < child + 4 && k < l->heap_len; k++)
-            if (timer_before(&l->heap[k], &l->heap[least]))
-                least = k;
-        if (!timer_before(&l->heap[least], &slot))
-            break;
+    if (WEIR__LIKELY(n == 4)) {
+        least += timer_before(&heap[at + 1], &heap[at]);
+        other += timer_before(&heap[at + 3], &heap[at + 2]);
+        return timer_before(&heap[other], &heap[least]) ? other : least;
+    }
+    for (uint32_t k = at + 1; k < at + n; k++)
+        if (timer_before(&heap[k], &heap[least]))
+            least = k;
+    return least;
+}
+
+/*
+ * Moves the hole at i down to where there is nothing below it.  What is to fill
+ * it was the last of all, and goes up again a step or none: so nothing is
+ * compared with it on the way down.
+ */
+static uint32_t timer_sink(struct weir__loop *l, uint32_t i)
+{
+    uint32_t child, n = l->heap_len;
+
+    while ((child = i * 4 + 1) < n) {
+        uint32_t least = timer_least(l->heap, child, n - child < 4 ? n - child : 4);
+
         timer_put(l, i, l->heap[least]);
         i = least;
     }
-    timer_put(l, i, slot);
+    return i;
 }
 
 static int timer_grow(struct weir__loop *l)
@@ -87,12 +114,8 @@ void weir__timer_stop(struct weir__timer *t)
     i = t->pos - 1;
     t->pos = 0;
     last = l->heap[--l->heap_len];
-    if (i == l->heap_len)
-        return;
-    if (i > 0 && timer_before(&last, &l->heap[(i - 1) / 4]))
-        timer_up(l, i, last);
-    else
-        timer_down(l, i, last);
+    if (i < l->heap_len)
+        timer_up(l, timer_sink(l, i), last);
 }
 
 bool weir__timer_next(const struct weir__loop *l, weir_time *at)

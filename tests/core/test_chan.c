@@ -364,12 +364,10 @@ SIM_TEST(a_channel_with_wrong_options_is_poisoned)
         weir_chan_free(&ch);
     }
     EQ(weir_chan_error(weir_chan_with(good, NULL)), -EINVAL);
-    for (uint64_t k = 1; k <= 2; k++) {
-        test_alloc_fail_at(k);
-        ch = weir_chan_new(good, 5);
-        EQ(weir_chan_error(ch), -ENOMEM);
-        weir_chan_free(&ch);
-    }
+    test_alloc_fail_at(1);
+    ch = weir_chan_new(good, 5);
+    EQ(weir_chan_error(ch), -ENOMEM);
+    weir_chan_free(&ch);
     return 0;
 }
 
