@@ -23,8 +23,9 @@
  * compression, redirects.  Names are looked up by c-ares where the library was
  * built with it, once for all requests that wait for the same one, and kept
  * as long as their TTL says, 50 s at most; names without a dot, and all names
- * without c-ares, by the system on a thread each.  A client belongs to the run in which it was made,
- * and must be freed before that run ends.
+ * without c-ares, by the system on a thread each.  A client belongs to the loop on which it was made,
+ * and must be freed before its run ends: elsewhere it and its answers are -EXDEV,
+ * and weir_http_close and weir_http_free change nothing.
  */
 #ifndef WEIR_HTTP_H
 #define WEIR_HTTP_H

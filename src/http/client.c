@@ -192,6 +192,7 @@ static int client_make(void *birth)
     if (!c)
         return -ENOMEM;
     c->refs = 1;
+    c->loop = weir__loop_here;
     c->timer.fire = client_timer_fire;
     weir__list_init(&c->active);
     r = curl_global_init(CURL_GLOBAL_DEFAULT) ? -ENOMEM : client_copy(c, b->opts);
@@ -228,7 +229,7 @@ void weir_http_free(weir_http **client)
 {
     weir_http *c = client ? *client : NULL;
 
-    if (!c)
+    if (!c || (!c->poison && c->loop != weir__loop_here))
         return;
     *client = NULL;
     if (!c->poison)

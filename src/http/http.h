@@ -77,7 +77,8 @@ struct weir__http_sock {
 };
 
 struct weir_http {
-    int poison; /* the code of a poisoned handle */
+    int poison;              /* the code of a poisoned handle */
+    struct weir__loop *loop; /* it belongs to */
     CURLM *multi;
     struct weir__timer timer;
     struct weir__list active;

@@ -149,6 +149,8 @@ static int request_start(weir_http *client, const struct weir_http_req *req, boo
 
     if (r == 0 && !req)
         r = -EINVAL;
+    if (r == 0 && weir__loop_here && client->loop != weir__loop_here)
+        r = -EXDEV;
     if (r == 0)
         r = weir_checkpoint(); /* a cancelled fiber sends nothing */
     if (r == 0)
@@ -202,6 +204,8 @@ int weir_http_do(weir_http *client, const struct weir_http_req *req, struct weir
     if (!resp)
         return -EINVAL;
     weir_http_close(resp);
+    if (resp->opaque)
+        return -EXDEV; /* the answer it holds is another loop's */
     r = request_start(client, req, req && req->sink, &t);
     if (r < 0)
         return request_refused(resp, r);
@@ -219,6 +223,8 @@ int weir_http_open(weir_http *client, const struct weir_http_req *req, struct we
     if (!resp)
         return -EINVAL;
     weir_http_close(resp);
+    if (resp->opaque)
+        return -EXDEV;
     if (req && req->sink)
         return request_refused(resp, -EINVAL);
     r = request_start(client, req, true, &t);
@@ -275,6 +281,8 @@ ssize_t weir_http_read(struct weir_http_resp *resp, void *buf, size_t size)
         return resp->error ? resp->error : -EINVAL;
     if (!t->pulled)
         return -EINVAL;
+    if (t->client->loop != weir__loop_here)
+        return weir__loop_here ? -EXDEV : WEIR_ENOFIBER;
     if (t->reading)
         return -EBUSY;
     t->reading = true;
@@ -288,9 +296,11 @@ ssize_t weir_http_read(struct weir_http_resp *resp, void *buf, size_t size)
 
 void weir_http_close(struct weir_http_resp *resp)
 {
-    if (!resp)
+    const struct weir__http_transfer *t = resp ? resp->opaque : NULL;
+
+    if (!resp || (t && t->client->loop != weir__loop_here))
         return;
-    if (resp->opaque)
+    if (t)
         (void)weir_loop_call(request_give, resp->opaque);
     *resp = (struct weir_http_resp){0};
 }

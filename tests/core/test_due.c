@@ -506,6 +506,7 @@ static int crowd(void *arg)
 
 TEST(loops_share_a_queue)
 {
+    NEEDS_THREADS();
     struct weir_config c = {.loops = 3};
 
     EQ(weir_run(&c, crowd, NULL), 0);
@@ -536,6 +537,7 @@ static int freed(void *arg)
 
 TEST(a_free_reaches_those_on_other_loops)
 {
+    NEEDS_THREADS();
     struct weir_config c = {.loops = 3};
 
     EQ(weir_run(&c, freed, NULL), 0);

@@ -437,6 +437,7 @@ static int far_parent(void *arg)
 
 TEST(members_on_other_loops_inherit_too)
 {
+    NEEDS_THREADS();
     struct weir_config c = {.loops = 3};
 
     EQ(weir_run(&c, far_parent, NULL), 0);

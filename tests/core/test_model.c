@@ -9,55 +9,68 @@
 
 /* --- inbox.c: a letter against going to sleep -------------------------- */
 
-enum { I_HEAD, I_BELL, I_READ, I_TAKEN, I_SAW, I_BROKEN = I_SAW + ACTORS, I_WORDS };
+enum { I_HEAD, I_AWAKE, I_BELL, I_READ, I_SAW, I_BROKEN = I_SAW + ACTORS, I_WORDS };
 
-/* Actor 0 is the loop, the others post one letter each. */
+/* One posts one letter: weir__inbox_post. */
+static bool inbox_post(struct state *s, int a)
+{
+    uint8_t *v = s->v;
+
+    switch (s->pc[a]) {
+    case 0:
+        v[I_SAW + a] = v[I_HEAD];
+        return go(s, a, 1);
+    case 1: /* the exchange fails if another has been quicker */
+        if (v[I_SAW + a] != v[I_HEAD]) {
+            v[I_SAW + a] = v[I_HEAD];
+            return true;
+        }
+        v[I_HEAD]++;
+        return go(s, a, v[I_SAW + a] ? 4 : 2);
+    case 2:
+        return go(s, a, v[I_AWAKE] ? 4 : 3);
+    case 3:
+        v[I_BELL] = 1;
+        return go(s, a, 4);
+    default:
+        return false;
+    }
+}
+
+static bool inbox_read(struct state *s, int then)
+{
+    s->v[I_READ] += s->v[I_HEAD];
+    s->v[I_HEAD] = 0;
+    return go(s, 0, then);
+}
+
+/* Actor 0 is the loop in weir__inbox_sleep, again and again; the others post. */
 static bool inbox_step(struct state *s, int a)
 {
     uint8_t *v = s->v;
 
-    if (a > 0) {
-        switch (s->pc[a]) {
-        case 0:
-            v[I_SAW + a] = v[I_HEAD];
-            return go(s, a, 1);
-        case 1: /* the exchange fails if another has been quicker */
-            if (v[I_SAW + a] != v[I_HEAD]) {
-                v[I_SAW + a] = v[I_HEAD];
-                return true;
-            }
-            v[I_HEAD]++;
-            return go(s, a, v[I_SAW + a] ? 3 : 2);
-        case 2:
-            v[I_BELL] = 1;
-            return go(s, a, 3);
-        default:
-            return false;
-        }
-    }
+    if (a > 0)
+        return inbox_post(s, a);
     switch (s->pc[0]) {
-    case 0:
-        return v[I_BELL] && go(s, 0, 1); /* epoll_wait */
-    case 1: /* the bell first, then the letters; the twin has it the wrong way round */
-        if (v[I_BROKEN]) {
-            v[I_TAKEN] = v[I_HEAD];
-            v[I_HEAD] = 0;
-        } else {
-            v[I_BELL] = 0;
+    case 0: /* says that it sleeps, then looks; the twin has it the wrong way round */
+    case 1:
+        if ((s->pc[0] == 0) != v[I_BROKEN]) {
+            v[I_AWAKE] = 0;
+            return go(s, 0, s->pc[0] + 1);
         }
-        return go(s, 0, 2);
+        return go(s, 0, v[I_HEAD] ? 5 : s->pc[0] + 1);
     case 2:
-        if (v[I_BROKEN]) {
-            v[I_BELL] = 0;
-        } else {
-            v[I_TAKEN] = v[I_HEAD];
-            v[I_HEAD] = 0;
-        }
-        return go(s, 0, 3);
+        return v[I_BELL] && go(s, 0, 3); /* epoll_wait */
+    case 3:
+        v[I_BELL] = 0;
+        return go(s, 0, 4);
+    case 4:
+        return inbox_read(s, 5);
+    case 5:
+        v[I_AWAKE] = 1;
+        return go(s, 0, 6);
     default:
-        v[I_READ] += v[I_TAKEN];
-        v[I_TAKEN] = 0;
-        return go(s, 0, 0);
+        return inbox_read(s, 0);
     }
 }
 

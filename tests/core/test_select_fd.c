@@ -444,6 +444,7 @@ static int many_main(void *arg)
 
 TEST_WITH(loops_select_their_descriptors_and_shared_channels, .timeout = 60)
 {
+    NEEDS_THREADS();
     struct weir_config c = {.alloc = test_alloc, .loops = 3};
     EQ(weir_run(&c, many_main, NULL), 0);
 }
@@ -469,6 +470,7 @@ static void *thread_selects(void *arg)
 
 REAL_TEST(a_thread_selects_descriptors_through_a_door)
 {
+    NEEDS_THREADS();
     int fd[2], v = 0;
     struct thread_world t = {weir_door_open(), -1, weir_chan_new(WEIR_TYPE(int), 1)};
     pthread_t thread;

@@ -146,7 +146,7 @@ TEST(an_overflowed_stack_is_named_before_the_program_dies)
 {
     char text[256] = "";
     int p[2], status;
-    if (WEIR__ASAN || WEIR__TSAN)
+    if (WEIR__ASAN || WEIR__TSAN || WEIR__MSAN)
         SKIP("the sanitizer has a handler of its own");
     EQ(pipe2(p, O_CLOEXEC), 0);
     pid_t pid = fork();
@@ -176,7 +176,7 @@ TEST(the_handler_is_there_only_if_asked_for_and_only_during_the_run)
 {
     struct weir_config c = {.alloc = test_alloc, .catch_overflow = 1};
     struct sigaction before, after;
-    if (WEIR__ASAN || WEIR__TSAN)
+    if (WEIR__ASAN || WEIR__TSAN || WEIR__MSAN)
         SKIP("the sanitizer has a handler of its own");
     EQ(sigaction(SIGSEGV, NULL, &before), 0);
     EQ(weir_run(NULL, overflow_handler, NULL), 0);

@@ -672,6 +672,7 @@ static int crowd(void *arg)
 
 TEST(loops_that_share_a_channel_keep_to_its_bound)
 {
+    NEEDS_THREADS();
     struct weir_config c = {.loops = 3};
 
     EQ(weir_run(&c, crowd, NULL), 0);

@@ -70,6 +70,13 @@ void test__register(struct test *t);
 /* Ends the test as skipped, with a reason. */
 #define SKIP(...) test__skip(__VA_ARGS__)
 
+/* In a build without threads (-Dthreads=false) there is one loop and no door: skips there. */
+#if defined(WEIR_THREADS) && !WEIR_THREADS
+#define NEEDS_THREADS() SKIP("built without threads")
+#else
+#define NEEDS_THREADS() (void)0
+#endif
+
 /* A line that is shown in the TAP output whatever becomes of the test. */
 void test_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
 

@@ -8,6 +8,7 @@
 
 #include <malloc.h>
 #include <weir/call.h>
+#include <weir/loop.h>
 
 #include "http/http.h"
 
@@ -533,6 +534,41 @@ SERVED(a_policy_stack_hears_of_retry_after)
     EQ(tries, 2);
     LE(WEIR_MS(40), weir_now() - start);
     weir_policy_free(&p);
+}
+
+static int used_elsewhere(void *arg)
+{
+    weir_http **c = arg;
+    struct weir_http_req req = {.url = "http://127.0.0.1:1/"};
+    struct weir_http_resp resp = {0};
+
+    EQ(weir_http_do(*c, &req, &resp), -EXDEV);
+    weir_http_close(&resp);
+    weir_http_free(c);
+    OK(*c != NULL);
+    return 0;
+}
+
+static int with_two_loops(void *arg)
+{
+    weir_http *c = weir_http_new(NULL);
+    weir_scope *s = weir_scope_open(NULL);
+
+    (void)arg;
+    EQ(weir_http_error(c), 0);
+    EQ(weir_go_on(s, 1, used_elsewhere, &c, NULL), 0);
+    EQ(weir_scope_close(&s), 0);
+    weir_http_free(&c);
+    OK(c == NULL);
+    return 0;
+}
+
+TEST(a_client_is_its_loops_own)
+{
+    NEEDS_THREADS();
+    struct weir_config config = {.alloc = test_alloc, .loops = 2};
+
+    EQ(weir_run(&config, with_two_loops, NULL), 0);
 }
 
 TEST(off_a_fiber_there_is_no_client)

@@ -411,6 +411,7 @@ static int many_main(void *arg)
 
 TEST(many_fibers_on_many_loops_read_files)
 {
+    NEEDS_THREADS();
     struct weir_config c = {
         .alloc = test_alloc, .loops = 2, .offload_threads = 3, .offload_queue = 5};
     place_open();

@@ -706,6 +706,7 @@ static int loops_main(void *arg)
 
 TEST(each_loop_has_its_own_children)
 {
+    NEEDS_THREADS();
     struct weir_config c = {.alloc = test_alloc, .loops = 2};
     EQ(weir_run(&c, loops_main, NULL), 0);
 }

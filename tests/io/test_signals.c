@@ -299,6 +299,7 @@ static int loops_main(void *arg)
 
 TEST(loops_have_their_streams_and_the_first_has_the_mask)
 {
+    NEEDS_THREADS();
     struct weir_config c = {.alloc = test_alloc, .loops = 2};
     EQ(weir_run(&c, loops_main, NULL), 0);
 }

@@ -397,6 +397,7 @@ static int hedge_loops(void *arg)
 
 TEST_WITH(D4_hedges_and_retries_of_several_loops_share_one_budget, .timeout = 60)
 {
+    NEEDS_THREADS();
     struct weir_config config = {.loops = H_LOOPS};
     struct weir_budget_opts few = {.ratio_milli = WEIR_BUDGET_NONE,
                                    .min_per_sec = 50,

@@ -623,6 +623,61 @@ TEST(closing_waits_for_the_threads)
         EQ(weir_run(&c, offload_closed, NULL), 0);
 }
 
+static int offload_whole(void *arg)
+{
+    struct blocking b = {.calls = 0};
+    struct weir_par_opts o = {.limit = 3, .ordered = 1, .offload = 1};
+    weir_stream *s = weir_par_map(weir_range(0, 12), blocks, &b, INT, &o);
+    uint64_t n;
+    int r = weir_count(&s, &n);
+
+    (void)arg;
+    OK(r == 0 ? n == 12 : r == -ENOMEM || r == -ECANCELED);
+    return 0;
+}
+
+static void offload_once(void *arg)
+{
+    struct weir_config c = {.alloc = test_alloc};
+    int r = weir_sim_run(test_seed(), &c, offload_whole, arg);
+
+    OK(r == 0 || r == -ENOMEM);
+}
+
+TEST(a_fault_at_any_point_leaves_no_thread_with_a_job)
+{
+    EVERY_POINT(offload_once, NULL);
+}
+
+/* Faults of the stream's own loop; those of the others go on. */
+static int far_whole(void *arg)
+{
+    struct gauge g = {0};
+    weir_stream *s = weir_stage(weir_range(0, 12), &(struct weir_stage_opts){.loop = 1});
+    uint64_t n;
+    int r;
+
+    (void)arg;
+    s = PAR(s, naps, &g, .limit = 3, .ordered = 1);
+    r = weir_count(&s, &n);
+    OK(r == 0 ? n == 12 : r == -ENOMEM || r == -ECANCELED);
+    EQ(get(&g.running), 0);
+    return 0;
+}
+
+static void far_once(void *arg)
+{
+    int r = loops_run(2, far_whole, arg);
+
+    OK(r <= 0);
+    OK(test_fault_hit() || r == 0);
+}
+
+TEST(a_fault_at_any_point_of_one_loop_leaves_no_job_on_another)
+{
+    EVERY_POINT(far_once, NULL);
+}
+
 TEST(what_is_neither_0_nor_1_is_refused)
 {
     refuses(PAR(weir_range(0, 3), blocks, NULL, .limit = 1, .offload = 2), -EINVAL);
