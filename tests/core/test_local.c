@@ -135,6 +135,7 @@ SIM_TEST(a_job_has_those_of_the_first_puller_whoever_starts_it)
 
 TEST(a_job_on_another_loop_has_them_too)
 {
+    NEEDS_THREADS();
     EQ(weir_run(&(struct weir_config){.loops = 3}, jobs_of_two_pullers, (void *)3), 0);
 }
 
