@@ -19,8 +19,8 @@ typedef struct weir_due weir_due;
 /*
  * At most `most` items, 1 .. 2^31.  Never NULL; a poisoned one answers with its
  * code: -EINVAL for the type or `most`, -ENOMEM.  A queue is for fibers, on any
- * loop of its run, and for whoever builds it: a thread that has come in by a
- * door gets WEIR_ENOFIBER.
+ * loop of its run, and for whoever builds it: to a thread that has come in by a
+ * door all calls are WEIR_ENOFIBER, this one too, and a free changes nothing.
  */
 WEIR_API weir_due *weir_due_new(struct weir_type type, size_t most);
 WEIR_API int weir_due_error(const weir_due *d); /* of a poisoned handle, else 0 */

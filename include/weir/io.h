@@ -56,7 +56,8 @@ WEIR_API ssize_t weir_writev_all(int fd, const struct iovec *v, size_t n, size_t
 
 /*
  * Closes, and wakes whoever waits on it with -EBADF.  Descriptors that weir
- * has waited on must be closed with this, or told by weir_fd_forget before.
+ * has waited on must be closed with this, or told by weir_fd_forget before; on
+ * any loop or thread, but only waiters of the same loop are woken at once.
  */
 WEIR_API int weir_close(int fd);
 WEIR_API void weir_fd_forget(int fd);
@@ -72,7 +73,7 @@ WEIR_API int weir_tcp_port(int fd); /* the local port, or a negative errno */
 
 /*
  * Parks until the process gets one of `signals` (0-terminated array): the
- * signal's number.  The signals are blocked in the calling thread from the
+ * signal's number; -EINVAL as weir_signals.  The signals are blocked in the calling thread from the
  * first call on, as signalfd(2) asks, and stay so; signal.h has a stream of them.
  */
 WEIR_API int weir_signal_wait(const int *signals, weir_time deadline);

@@ -5,6 +5,11 @@
  * request, whose work it is.  A fiber inherits the values that were set in
  * the one that starts it, at that moment; what either sets later the other does
  * not see.  A get costs two loads, whatever there is.
+ *
+ * The fibers of a stream have those of its first puller, each job of
+ * weir_par_map anew, and it holds them until it is closed: what is borrowed has
+ * to last as long.  What may outlive who asked for it has none: a load of a
+ * cache or of weir_flights, what a pool makes ahead.
  */
 #ifndef WEIR_LOCAL_H
 #define WEIR_LOCAL_H

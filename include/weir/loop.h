@@ -3,11 +3,12 @@
  *
  * With weir_config.loops = n there are n threads with a loop each.  A fiber
  * belongs to the loop on which it was started, for good; weir_go_on starts one
- * elsewhere.  Channels, promises, watches, topics, tokens and all of sync.h
- * work between all of them.  A stream belongs to the loop that first pulled it,
+ * elsewhere.  Channels, promises, watches, topics, tokens, due queues, policies
+ * and all of sync.h work between all of them.  A stream belongs to the loop that first pulled it,
  * and crosses to another in weir_stage and weir_par_map (stream.h).  Whatever
  * else is used where it was made, and is -EXDEV elsewhere: a scope, a pool, a
- * cache or a descriptor that is waited for stays on its loop.
+ * cache, a process.  A descriptor is anybody's: each loop waits for itself, so
+ * who closes it sees to it that nobody waits elsewhere (io.h).
  *
  * A host (epoll, libuv, GLib) polls one descriptor for reading and calls one
  * function when it is readable; fibers, timers, descriptors and offload all

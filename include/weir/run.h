@@ -118,7 +118,7 @@ WEIR_API int weir_offload(int (*fn)(void *), void *arg);
  */
 WEIR_API int weir_offload_own(int (*fn)(void *), void *arg, void (*drop)(void *));
 
-/* Calls fn(arg) on the loop's own big stack.  fn cannot park.  Its result. */
+/* Calls fn(arg) on the loop's own big stack.  fn cannot park.  Its result; WEIR_ENOFIBER. */
 WEIR_API int weir_loop_call(int (*fn)(void *), void *arg);
 
 /* --- seeing it --------------------------------------------------------- */

@@ -8,6 +8,9 @@
  * Cancelling reaches every fiber of the scope and of the scopes below: each
  * call that parks returns -ECANCELED from then on, until the scope is left.
  * The first cause is kept, never a secondary -ECANCELED.
+ *
+ * A scope belongs to the loop on which it was opened, though its fibers may be
+ * on others (loop.h): elsewhere all that acts on it is -EXDEV.
  */
 #ifndef WEIR_SCOPE_H
 #define WEIR_SCOPE_H
@@ -26,7 +29,7 @@ struct weir_scope_opts {
     uint32_t results;   /* unread results kept for weir_scope_next; 0: none are kept */
     weir_time deadline; /* 0: none.  Past it everything here is cancelled; close says -ETIMEDOUT */
     enum weir_on_error on_error; /* WEIR_KEEP: a failure does not cancel the others */
-    uint32_t stack;              /* stack size of fibers started here; 0: weir_config's */
+    uint32_t stack;              /* of fibers here, rounded up; to 64 MiB; 0: weir_config's */
     const char *name;            /* static; for dumps */
     uint32_t spread; /* 1: each fiber starts on the least busy loop (loop.h), and stays there */
     uint32_t reserved[3]; /* must be zero */

@@ -6,6 +6,7 @@
  * unlisted at once: the next caller of its key gets a load that has a future.
  */
 #include "call/flight.h"
+#include "core/local.h"
 
 #include <string.h>
 
@@ -144,6 +145,7 @@ static int flight_main(void *arg)
 {
     struct weir__flight *f = arg;
 
+    weir__locals_become(NULL); /* those of the first caller may end with it */
     f->result = flight_load(f);
     f->wanted = f->listed;
     flight_unlist(f);

@@ -11,7 +11,7 @@
 #define WEIR__FLIGHT_H
 
 #include "base/hash.h"
-#include "core/core.h"
+#include "core/pen.h"
 
 enum { WEIR__FLIGHT_BUCKETS = 16, WEIR__FLIGHT_DEEP = 64, WEIR__KEY_MAX = 64 << 10 };
 

@@ -15,6 +15,7 @@
 
 #include "core/door.h"
 #include "core/inbox.h"
+#include "core/pen.h"
 
 __thread weir_door *weir__door_here;
 

@@ -41,11 +41,12 @@ struct weir_due {
     uint32_t lock;  /* of many loops */
 };
 
-static struct weir_due due_poisons[] = {{.poison = -EINVAL}, {.poison = -ENOMEM}};
+static struct weir_due due_poisons[] = {
+    {.poison = -EINVAL}, {.poison = -ENOMEM}, {.poison = WEIR_ENOFIBER}};
 
 static weir_due *due_poison(int code)
 {
-    return &due_poisons[code == -ENOMEM];
+    return &due_poisons[code == -ENOMEM ? 1 : code == WEIR_ENOFIBER ? 2 : 0];
 }
 
 /* --- memory ------------------------------------------------------------ */
@@ -104,6 +105,8 @@ weir_due *weir_due_new(struct weir_type type, size_t most)
 {
     weir_due *d;
 
+    if (weir__outside())
+        return due_poison(WEIR_ENOFIBER); /* it could neither use it nor free it */
     if (weir__item_check(&type) < 0 || most == 0 || most > (size_t)1 << 31)
         return due_poison(-EINVAL);
     d = weir__alloc(sizeof *d);
@@ -409,7 +412,7 @@ void weir_due_free(weir_due **dp)
     struct weir__loop *g;
     bool last;
 
-    if (!d || due_args(d) == WEIR_ENOFIBER)
+    if (!d || (!d->poison && weir__outside()))
         return;
     *dp = NULL;
     if (d->poison)

@@ -82,6 +82,16 @@ void weir__locals_leave(struct weir__locals *t)
     weir__free(t, local_bytes(t->n));
 }
 
+void weir__locals_become(struct weir__locals *t)
+{
+    struct weir__locals *old = weir__fiber_slot_get(WEIR__SLOT_LOCALS);
+
+    if (old == t)
+        return;
+    weir__fiber_slot_set(WEIR__SLOT_LOCALS, weir__locals_join(t));
+    weir__locals_leave(old);
+}
+
 /* --- keys -------------------------------------------------------------- */
 
 /* Several threads may ask at once; a number that two of them drew for one key is lost. */

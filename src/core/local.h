@@ -12,6 +12,9 @@ struct weir__locals;
 struct weir__locals *weir__locals_join(struct weir__locals *t);
 void weir__locals_leave(struct weir__locals *t);
 
+/* The running fiber has these from here on, and no others. */
+void weir__locals_become(struct weir__locals *t);
+
 /* A new fiber of `l` gets those of the one that starts it. */
 static inline void weir__locals_inherit(struct weir__fiber *f, const struct weir__loop *l)
 {

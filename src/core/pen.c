@@ -1,8 +1,8 @@
 /*
  * pen.c -- scopes that belong to objects; core.h has what they promise.
  */
-#include "core/core.h"
 #include "core/group.h"
+#include "core/pen.h"
 
 static weir_scope *pen_scope_here(void)
 {

@@ -5,6 +5,10 @@
  * first wait; after that a wait costs no system call.  An edge that finds no
  * waiter is remembered in `ready` and used up by the next wait.  A watch (code
  * on the loop's stack) is level-triggered instead, and asks for what it wants.
+ *
+ * A close takes a descriptor out of every epoll, and its number may come back
+ * at once: a loop other than the one that closed it hears of it by a counter,
+ * which the entry has to agree with, and asks epoll if it does not.
  */
 #include <poll.h>
 #include <string.h>
@@ -18,14 +22,18 @@
 #include "core/select.h"
 #include "sys/clock.h"
 
-enum { POLLER_BATCH = 64, POLLER_INBOX = -1, POLLER_ALARM = -2 };
+enum { POLLER_BATCH = 64, POLLER_INBOX = -1, POLLER_ALARM = -2, POLLER_CLOSINGS = 1024 };
+
+/* Closes by any loop; descriptors that share a counter ask once too often. */
+static uint32_t poller_closings[POLLER_CLOSINGS];
 
 struct poller_fd {
     struct weir__waiter *reader, *writer;
     struct weir__watch *watch;
-    uint8_t ready; /* edges nobody has used yet */
-    uint8_t armed; /* what a watch is registered for */
-    bool known;    /* registered with epoll */
+    uint8_t ready;     /* edges nobody has used yet */
+    uint8_t armed;     /* what a watch is registered for */
+    bool known;        /* registered with epoll */
+    uint32_t closings; /* of its counter, when that was last sure */
 };
 
 struct weir__poller {
@@ -99,13 +107,39 @@ static int poller_ctl(struct weir__poller *p, int op, int fd, uint32_t events)
 
 /* --- fibers ------------------------------------------------------------ */
 
+enum { POLLER_EDGES = EPOLLIN | EPOLLOUT | EPOLLRDHUP };
+
+static uint32_t poller_closings_of(int fd)
+{
+    return __atomic_load_n(&poller_closings[fd % POLLER_CLOSINGS], __ATOMIC_ACQUIRE);
+}
+
+/* Closed meanwhile, on another loop: who still waits for the file there was is told. */
+static void poller_gone(struct weir__poller *p, struct poller_fd *f)
+{
+    if (f->reader)
+        weir__wake(f->reader->fiber, -EBADF, f->reader);
+    if (f->writer)
+        weir__wake(f->writer->fiber, -EBADF, f->writer);
+    if (f->watch && f->watch->events)
+        p->pending--;
+    memset(f, 0, sizeof *f);
+}
+
 static int poller_register(struct weir__poller *p, struct poller_fd *f, int fd)
 {
+    uint32_t closings = poller_closings_of(fd);
     int r;
 
+    if (f->known && f->watch)
+        return -EBUSY;
+    if (f->known && f->closings != closings &&
+        poller_ctl(p, EPOLL_CTL_MOD, fd, POLLER_EDGES | EPOLLET) < 0)
+        poller_gone(p, f);
+    f->closings = closings;
     if (f->known)
-        return f->watch ? -EBUSY : 0;
-    r = poller_ctl(p, EPOLL_CTL_ADD, fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET);
+        return 0;
+    r = poller_ctl(p, EPOLL_CTL_ADD, fd, POLLER_EDGES | EPOLLET);
     f->known = r == 0;
     f->ready = 0;
     return r;
@@ -224,19 +258,15 @@ void weir_fd_forget(int fd)
     struct weir__loop *l = weir__loop_get();
     struct poller_fd *f;
 
+    if (fd >= 0 && (!l || l->many))
+        __atomic_add_fetch(&poller_closings[fd % POLLER_CLOSINGS], 1, __ATOMIC_RELEASE);
     if (!l || !l->poller || fd < 0 || (size_t)fd >= l->poller->count)
         return;
     f = &l->poller->fds[fd];
     if (!f->known)
         return;
     (void)epoll_ctl(l->poller->epoll, EPOLL_CTL_DEL, fd, NULL);
-    if (f->reader)
-        weir__wake(f->reader->fiber, -EBADF, f->reader);
-    if (f->writer)
-        weir__wake(f->writer->fiber, -EBADF, f->writer);
-    if (f->watch && f->watch->events)
-        l->poller->pending--;
-    memset(f, 0, sizeof *f);
+    poller_gone(l->poller, f);
 }
 
 int weir_close(int fd)

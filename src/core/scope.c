@@ -7,6 +7,7 @@
 #include "core/core.h"
 #include "core/door.h"
 #include "core/group.h"
+#include "core/pen.h"
 
 /* --- making and freeing ------------------------------------------------ */
 

@@ -13,6 +13,7 @@
 #define WEIR__IO_H
 
 #include <errno.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -50,6 +51,9 @@ static inline int weir__io_again(int fd, int events, weir_time deadline, int e)
 
 /* writev(2) that never raises SIGPIPE, on sockets, pipes and all else. */
 ssize_t weir__io_writev(int fd, const struct iovec *v, int n);
+
+/* The set of a 0-terminated array; -EINVAL for none, and for those that cannot be waited for. */
+int weir__signal_set(sigset_t *set, const int *signals);
 
 static inline struct sockaddr *weir__addr_any(const struct weir_addr *a)
 {

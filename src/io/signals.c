@@ -259,7 +259,7 @@ static void signals_close(void *self, int why)
 static const struct weir_stream_ops signals_ops = {
     sizeof(struct weir_stream_ops), WEIR_STREAM_RESUMABLE, signals_pull, signals_close};
 
-static int signals_set(sigset_t *set, const int *signals)
+int weir__signal_set(sigset_t *set, const int *signals)
 {
     static const int never[] = {SIGKILL, SIGSTOP, SIGSEGV, SIGBUS, SIGFPE, SIGILL};
 
@@ -280,7 +280,7 @@ weir_stream *weir_signals(const int *signals)
     struct signals *s;
     weir_stream *out;
     sigset_t set;
-    int r = signals_set(&set, signals);
+    int r = weir__signal_set(&set, signals);
 
     if (r < 0)
         return weir__stream_poison(r);

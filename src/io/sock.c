@@ -97,12 +97,8 @@ int weir_signal_wait(const int *signals, weir_time deadline)
     ssize_t r;
     int fd;
 
-    if (!signals || !*signals)
+    if (weir__signal_set(&set, signals) < 0)
         return -EINVAL;
-    sigemptyset(&set);
-    for (const int *s = signals; *s; s++)
-        if (sigaddset(&set, *s) < 0)
-            return -EINVAL;
     pthread_sigmask(SIG_BLOCK, &set, NULL);
     fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
     if (fd < 0)

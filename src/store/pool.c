@@ -12,7 +12,8 @@
 #include <weir/pool.h>
 
 #include "base/rand.h"
-#include "core/core.h"
+#include "core/local.h"
+#include "core/pen.h"
 
 /* A destroy is deaf to a cancel for so long: it ends a thing, it does not wait for the world. */
 #define POOL_DEAF WEIR_S(60)
@@ -277,6 +278,7 @@ static int pool_tender(void *arg)
     struct pool_entry *e;
     int r = 0;
 
+    weir__locals_become(NULL); /* it works for all, not for whoever came first */
     while (r == 0 && !p->closed && p->stats.total < p->opts.min) {
         p->stats.total++;
         r = pool_make(p, WEIR_NEVER, &e);

@@ -13,6 +13,7 @@
 #include <weir/sync.h>
 
 #include "call/attempt.h"
+#include "core/local.h"
 #include "stream/fan.h"
 
 enum weir__par_job_state {
@@ -71,6 +72,7 @@ struct weir__par {
     struct weir__timer deadline;
     int end, failed;
     bool started, source_over;
+    struct weir__locals *locals; /* the first puller's: whoever starts a worker, a job has these */
 };
 
 void weir__par_job_init(struct weir__par_job *j, struct weir__par *p);

@@ -224,6 +224,7 @@ void weir__par_job_try(struct weir__par_job *j)
     weir_policy *policy = j->par->opts.policy;
 
     weir__fiber_slot_set(WEIR__SLOT_JOB, j);
+    weir__locals_become(j->par->locals);
     j->wait = 0;
     if (!j->run) {
         j->result = par_attempt(j);

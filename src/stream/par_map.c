@@ -69,6 +69,8 @@ static int par_start(struct weir__par *p)
     if (p->started)
         return 0;
     p->deadline.fire = par_deadline;
+    if (!p->locals)
+        p->locals = weir__locals_join(weir__fiber_slot_get(WEIR__SLOT_LOCALS));
     if (p->opts.deadline) {
         weir_time at = p->opts.deadline > weir_now() ? p->opts.deadline : weir_now();
 
@@ -154,6 +156,7 @@ static void par_free(struct weir__par *p)
     weir__places_free(p->items, n * par_stride(p));
     weir__table_free(&p->last);
     weir__par_crews_free(p);
+    weir__locals_leave(p->locals);
     weir__free(p, sizeof *p);
 }
 

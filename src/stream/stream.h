@@ -8,8 +8,8 @@
 #include <string.h>
 #include <weir/stream.h>
 
-#include "core/core.h"
 #include "core/item.h"
+#include "core/pen.h"
 
 enum { WEIR__BATCH = 256, WEIR__BATCH_BYTES = 16 << 10 };
 

@@ -22,6 +22,7 @@ struct world {
     weir_future *future;
     weir_watch *watch;
     weir_topic *topic;
+    weir_due *due;
     int plain, ran; /* no atomic: a lock holds, or TSan tells */
 };
 
@@ -522,5 +523,34 @@ DOOR_TEST(what_a_shut_door_refuses_stays_as_it_was)
     weir_promise_free(&w.promise);
     weir_topic_free(&w.topic);
     weir_watch_free(&w.watch);
+    return 0;
+}
+
+/* --- what is for fibers only ---------------------------------------------- */
+
+static void is_no_fiber(struct world *w)
+{
+    weir_due *q = weir_due_new(WEIR_TYPE(int), 1), *theirs = w->due;
+    int v = 1;
+
+    EQ(weir_due_error(q), WEIR_ENOFIBER);
+    EQ(weir_due_add(q, &v, sizeof v, 0, NULL), WEIR_ENOFIBER);
+    weir_due_free(&q);
+    OK(!q);
+    EQ(weir_due_add(w->due, &v, sizeof v, 0, NULL), WEIR_ENOFIBER);
+    EQ(weir_due_recv(w->due, &v, sizeof v, 0), WEIR_ENOFIBER);
+    weir_due_free(&w->due);
+    OK(w->due == theirs);
+}
+
+DOOR_TEST(a_thread_gets_no_due_queue_that_it_could_not_free)
+{
+    struct world w = {.door = weir_door_open(), .due = weir_due_new(WEIR_TYPE(int), 1)};
+
+    errand_whole(&w, is_no_fiber);
+    EQ(weir_due_length(w.due), 0);
+    weir_due_free(&w.due);
+    OK(!w.due);
+    EQ(weir_door_close(&w.door), 0);
     return 0;
 }

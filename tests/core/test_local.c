@@ -86,6 +86,112 @@ SIM_TEST(the_fibers_of_a_stream_have_those_of_its_first_puller)
     return 0;
 }
 
+/* Fails once, so that a timer starts its second attempt; sets one that no other job sees. */
+static int tries_twice(void *ctx, void *in, void *out)
+{
+    EQ(weir_local_get(&plain), ctx);
+    EQ(weir_local_set(&plain, &two), 0);
+    if (weir_try_info().attempt == 1)
+        return WEIR_EPROTO;
+    *(int64_t *)out = *(int64_t *)in;
+    return 1;
+}
+
+static int pulls_the_rest(void *arg)
+{
+    weir_stream **s = arg;
+    uint64_t n;
+
+    EQ(weir_local_set(&plain, &two), 0);
+    EQ(weir_count(s, &n), 0);
+    EQ(n, 19);
+    return 0;
+}
+
+static int jobs_of_two_pullers(void *arg)
+{
+    weir_policy *twice = WEIR_POLICY(WEIR_RETRY(.attempts = 2, .base = WEIR_US(10)));
+    weir_scope *scope = weir_scope_open(NULL);
+    weir_stream *s;
+    int64_t x;
+
+    EQ(weir_policy_error(twice), 0);
+    EQ(weir_local_set(&plain, &one), 0);
+    s = weir_par_map(
+        weir_range(0, 20), tries_twice, &one, WEIR_TYPE(int64_t),
+        &(struct weir_par_opts){
+            .limit = 3, .window = 4, .policy = twice, .loops = (uint32_t)(intptr_t)arg});
+    EQ(weir_next(s, &x), 1);
+    GO(scope, pulls_the_rest, &s);
+    EQ(weir_scope_close(&scope), 0);
+    weir_policy_free(&twice);
+    return 0;
+}
+
+SIM_TEST(a_job_has_those_of_the_first_puller_whoever_starts_it)
+{
+    return jobs_of_two_pullers(NULL);
+}
+
+TEST(a_job_on_another_loop_has_them_too)
+{
+    NEEDS_THREADS();
+    EQ(weir_run(&(struct weir_config){.loops = 3}, jobs_of_two_pullers, (void *)3), 0);
+}
+
+/* --- who has none ------------------------------------------------------ */
+
+static int loads_alone(void *ctx, const void *key, size_t len, void *out_value)
+{
+    (void)ctx;
+    EQ(weir_local_get(&plain), NULL);
+    EQ(weir_local_get(&counted), NULL);
+    memcpy(out_value, key, len);
+    return 0;
+}
+
+static int made_with, made_without;
+
+static int makes(void *ctx, void **object)
+{
+    *(weir_local_get(&plain) ? &made_with : &made_without) += 1;
+    *object = ctx;
+    return 0;
+}
+
+static void unmakes(void *ctx, void *object, int why)
+{
+    EQ(object, ctx);
+    EQ(why, 0);
+}
+
+/* They may outlive the caller, and what it lent to its own. */
+SIM_TEST(a_load_and_what_a_pool_makes_ahead_have_none)
+{
+    weir_flights *f =
+        weir_flights_new(&(struct weir_flights_opts){.type = WEIR_TYPE(int), .load = loads_alone});
+    weir_pool *p = weir_pool_new(&(struct weir_pool_opts){
+        .create = makes, .destroy = unmakes, .ctx = &two, .max = 2, .min = 2});
+    struct weir_lease lease;
+    int key = 3, value = 0;
+
+    made_with = made_without = 0;
+    EQ(weir_local_set(&plain, &one), 0);
+    EQ(weir_local_set(&counted, &drops), 0);
+    EQ(weir_flights_run(f, &key, sizeof key, &value, sizeof value), 0);
+    EQ(value, 3);
+    EQ(weir_local_get(&plain), &one);
+    EQ(weir_pool_get(p, &lease, WEIR_NEVER), 0);
+    EQ(weir_sleep(weir_after(WEIR_MS(1))), 0);
+    EQ(made_with, 1); /* by the one who asked */
+    EQ(made_without, 1);
+    EQ(weir_pool_put(&lease, 0), 0);
+    EQ(weir_local_set(&counted, NULL), 0);
+    weir_pool_free(&p);
+    weir_flights_free(&f);
+    return 0;
+}
+
 /* --- dropping ---------------------------------------------------------- */
 
 static int stays(void *arg)

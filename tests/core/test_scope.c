@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <weir.h>
 
-#include "core/core.h"
+#include "core/pen.h"
 #include "core/world.h"
 
 static void run(int (*fn)(void *))

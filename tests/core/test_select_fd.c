@@ -525,3 +525,54 @@ TEST(selects_of_descriptors_hold_whatever_fails)
 {
     EVERY_POINT(point_run, NULL);
 }
+
+/* --- closed on another loop ---------------------------------------------- */
+
+static int closes(void *arg)
+{
+    return weir_close(*(int *)arg);
+}
+
+static int puts_later(void *arg)
+{
+    EQ(weir_sleep(weir_after(WEIR_MS(1))), 0);
+    put(*(int *)arg);
+    return 0;
+}
+
+static int waits_in_vain(void *arg)
+{
+    EQ(weir_fd_wait(*(int *)arg, READ, WEIR_NEVER), -EBADF);
+    return 0;
+}
+
+/* This loop knows the number, and it comes back while somebody still waits for the old one. */
+static int number_comes_back(void *arg)
+{
+    int old[2], new[2];
+    weir_scope *s = weir_scope_open(NULL), *far = weir_scope_open(NULL);
+
+    (void)arg;
+    pair_open(old);
+    GO(s, waits_in_vain, &old[0]);
+    EQ(weir_yield(), 0);
+    EQ(weir_go_on(far, 1, closes, &old[0], NULL), 0);
+    EQ(weir_scope_close(&far), 0);
+    pair_open(new);
+    EQ(new[0], old[0]);
+    far = weir_scope_open(NULL);
+    GO(far, puts_later, &new[1]);
+    EQ(weir_fd_wait(new[0], READ, weir_after(WEIR_S(20))), READ);
+    EQ(weir_scope_close(&far), 0);
+    EQ(weir_scope_close(&s), 0);
+    pair_close(new);
+    EQ(weir_close(old[1]), 0);
+    return 0;
+}
+
+TEST(a_number_that_comes_back_from_another_loop_is_waited_for_anew)
+{
+    NEEDS_THREADS();
+    EQ(weir_run(&(struct weir_config){.alloc = test_alloc, .loops = 2}, number_comes_back, NULL),
+       0);
+}

@@ -586,6 +586,8 @@ REAL_TEST(a_signal_wakes_the_one_who_waits_for_it)
     EQ(weir_signal_wait(&signals[2], WEIR_NEVER), -EINVAL);
     EQ(weir_signal_wait((const int[]){9999, 0}, WEIR_NEVER), -EINVAL);
     EQ(weir_signal_wait((const int[]){-1, 0}, WEIR_NEVER), -EINVAL);
+    EQ(weir_signal_wait((const int[]){SIGUSR1, SIGKILL, 0}, WEIR_NEVER), -EINVAL);
+    EQ(weir_signal_wait((const int[]){SIGSEGV, 0}, WEIR_NEVER), -EINVAL);
     EQ(weir_signal_wait(signals, WEIR_S(1)), -EINVAL);
     EQ(weir_signal_wait(signals, 0), -EAGAIN);
     EQ(weir_signal_wait(signals, weir_after(WEIR_MS(3))), -ETIMEDOUT);
