@@ -12,13 +12,13 @@
  * which is what keeping the entry for the best time t gives for the room
  * (Gittins, 1979; hit density: Beckmann, Chen, Cidon, 2018).  What is known
  * fades: a twentieth each time that as many requests have come as the index has
- * sixteenths of slots, or 512.
+ * sixteenths of slots, or 128.
  */
 #include <string.h>
 
 #include "store/cache.h"
 
-enum { LORE_PARTS = 16, LORE_LEAST = 512, LORE_GHOSTS = 4096 };
+enum { LORE_PARTS = 16, LORE_LEAST = 128, LORE_GHOSTS = 4096 };
 
 #define LORE_FADE 0.95f
 

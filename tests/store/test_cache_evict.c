@@ -42,6 +42,14 @@ static int loop_of(weir_cache *c, int first, int keys, int laps)
     return hits;
 }
 
+static uint64_t hits_of(const weir_cache *c)
+{
+    struct weir_cache_stats s;
+
+    weir_cache_stats(c, &s);
+    return s.hits;
+}
+
 /* Keys 0 .. 999, the low ones more often. */
 static int popular(void)
 {
@@ -77,13 +85,21 @@ SIM_TEST(a_loop_that_does_not_fit_keeps_what_it_can)
     return 0;
 }
 
+/*
+ * What was popular has been so for fifty lives of the cache.  On the same traffic S3-FIFO has all
+ * of the loop in its 6th lap, W-TinyLFU in its 13th, and of ten laps' 1,800 requests they hit 1,299
+ * and 275 (mean of 400 seeds).
+ */
 SIM_TEST(a_loop_that_fits_takes_the_place_of_what_was_popular)
 {
     weir_cache *c = cache_of(ROOM, 0);
+    uint64_t before;
 
     for (int i = 0; i < 50 * ROOM; i++)
         (void)want(c, popular());
-    OK(loop_of(c, 10000, ROOM * 9 / 10, 8) >= ROOM * 85 / 100);
+    before = hits_of(c);
+    OK(loop_of(c, 10000, ROOM * 9 / 10, 10) >= ROOM * 85 / 100);
+    OK(hits_of(c) - before >= 10 * (ROOM * 9 / 10) / 2);
     weir_cache_free(&c);
     return 0;
 }
