@@ -1,5 +1,5 @@
 /*
- * hash.c -- SipHash-1-3, bytes read as little-endian words.
+ * hash.c -- SipHash-1-3, and folded products for what is short; bytes read as little-endian words.
  */
 #include "base/hash.h"
 
@@ -48,6 +48,19 @@ static inline uint64_t hash_word(const unsigned char *p)
     return w;
 }
 
+/* The bytes after the last whole word as one more; where there was a word, the read overlaps it. */
+static inline uint64_t hash_rest(const unsigned char *p, size_t len)
+{
+    size_t rest = len % 8;
+    uint64_t word = 0;
+
+    if (len >= 8)
+        return hash_word(p + rest - 8) >> 8 >> (56 - 8 * rest);
+    for (size_t i = 0; i < rest; i++)
+        word |= (uint64_t)p[i] << 8 * i;
+    return word;
+}
+
 static inline void hash_take(struct hash_state *s, uint64_t word)
 {
     s->d ^= word;
@@ -60,16 +73,61 @@ uint64_t weir__hash(const struct weir__hash_key *key, const void *data, size_t l
     struct hash_state s = {key->k[0] ^ 0x736f6d6570736575u, key->k[1] ^ 0x646f72616e646f6du,
                            key->k[0] ^ 0x6c7967656e657261u, key->k[1] ^ 0x7465646279746573u};
     const unsigned char *p = data;
-    uint64_t last = (uint64_t)len << 56;
-    size_t words = len / 8, rest = len % 8;
 
-    for (; words; words--, p += 8)
+    for (size_t words = len / 8; words; words--, p += 8)
         hash_take(&s, hash_word(p));
-    for (size_t i = 0; i < rest; i++)
-        last |= (uint64_t)p[i] << 8 * i;
-    hash_take(&s, last);
+    hash_take(&s, (uint64_t)len << 56 | hash_rest(p, len));
     s.c ^= 0xff;
-    for (int i = 0; i < 3; i++)
-        hash_round(&s);
+    hash_round(&s);
+    hash_round(&s);
+    hash_round(&s);
     return s.a ^ s.b ^ s.c ^ s.d;
 }
+
+#ifdef __SIZEOF_INT128__
+__extension__ typedef unsigned __int128 hash_wide;
+
+static inline uint64_t hash_half(const unsigned char *p)
+{
+    uint32_t w;
+
+    memcpy(&w, p, sizeof w);
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    w = __builtin_bswap32(w);
+#endif
+    return w;
+}
+
+/* To 16 bytes as two words, which may overlap: with the length, no two texts have the same. */
+static inline void hash_pair(const unsigned char *p, size_t len, uint64_t *x, uint64_t *y)
+{
+    if (len >= 8) {
+        *x = hash_word(p);
+        *y = hash_word(p + len - 8);
+    } else if (len >= 4) {
+        *x = hash_half(p);
+        *y = hash_half(p + len - 4);
+    } else {
+        *x = hash_rest(p, len);
+        *y = 0;
+    }
+}
+
+uint64_t weir__hash_short(const struct weir__hash_key *key, const void *data, size_t len)
+{
+    uint64_t x, y;
+    hash_wide m;
+
+    if (len > 16)
+        return weir__hash(key, data, len);
+    hash_pair(data, len, &x, &y);
+    m = (hash_wide)(x ^ key->k[0]) * (y ^ key->k[1]);
+    m = (hash_wide)((uint64_t)m ^ key->k[1]) * ((uint64_t)(m >> 64) ^ (key->k[0] + len));
+    return (uint64_t)m ^ (uint64_t)(m >> 64);
+}
+#else
+uint64_t weir__hash_short(const struct weir__hash_key *key, const void *data, size_t len)
+{
+    return weir__hash(key, data, len);
+}
+#endif

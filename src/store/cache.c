@@ -88,7 +88,7 @@ int weir__cache_key_check(const weir_cache *c, const void *key, size_t len)
 
 static uint64_t cache_hash(const weir_cache *c, const void *key, size_t len)
 {
-    return weir__hash(&c->set.hash_key, key, len);
+    return weir__hash_short(&c->set.hash_key, key, len);
 }
 
 /* --- leaving --------------------------------------------------------------------------- */
@@ -299,37 +299,21 @@ int weir_cache_put(weir_cache *c, const void *key, size_t len, void *value, size
 
 /* --- looking up ---------------------------------------------------------------------------- */
 
-weir_cached *weir__cache_look(weir_cache *c, uint64_t hash, const void *key, size_t len,
-                              weir_time now)
+void weir__cache_tidy(weir_cache *c, weir_time now)
 {
-    weir_cached *e;
-
-    if (WEIR__UNLIKELY(now >= c->soonest) && ++c->lookups >= CACHE_SWEEP_EVERY) {
-        weir__cache_sweep(c, now);
-        weir__cache_bury(c);
-    }
-    e = weir__cache_find(c, hash, key, len);
-    if (e && WEIR__UNLIKELY(now >= e->expires && now >= e->gone)) {
-        weir__cache_remove(c, e, WEIR_CACHE_EXPIRED);
-        weir__cache_bury(c);
-        e = NULL;
-    }
-    return e;
+    if (++c->lookups < CACHE_SWEEP_EVERY)
+        return;
+    weir__cache_sweep(c, now);
+    weir__cache_bury(c);
 }
 
-int weir__cache_serve(weir_cache *c, weir_cached *e, weir_time now, weir_cached **out)
+weir_cached *weir__cache_past(weir_cache *c, weir_cached *e, weir_time now)
 {
-    if (WEIR__LIKELY(now < e->expires))
-        c->stats.hits++;
-    else
-        c->stats.stale++;
-    c->clock++;
-    e->heat = weir__cache_use(c, e->heat);
-    if (WEIR__UNLIKELY(e->error))
-        return e->error;
-    e->refs++;
-    *out = e;
-    return 1;
+    if (now < e->gone)
+        return e;
+    weir__cache_remove(c, e, WEIR_CACHE_EXPIRED);
+    weir__cache_bury(c);
+    return NULL;
 }
 
 int weir_cache_get(weir_cache *c, const void *key, size_t len, weir_cached **out)
@@ -370,7 +354,7 @@ weir_cached *weir_cached_ref(weir_cached *h)
 
 void weir_cached_unref(weir_cached **h)
 {
-    if (h && *h && cache_usable((*h)->cache) != -EXDEV) {
+    if (h && *h && weir__home(&(*h)->cache->home) == 0) {
         weir__cached_put(*h);
         *h = NULL;
     }

@@ -21,16 +21,21 @@
 
 /* What a hit touches comes last, beside the key and the value. */
 struct weir_cached {
-    struct weir__list link; /* of `dead` */
-    uint64_t hash, weight;
+    union {
+        struct {
+            uint64_t hash, weight;
+        };
+        struct weir__list link; /* of `dead`: nobody looks for it any more, and it weighs nothing */
+    };
     weir_time gone; /* nothing is served from here on */
     uint32_t size;  /* of the block */
     uint8_t why;    /* on `dead`: enum weir_cache_why */
     uint8_t failures;
     bool left; /* out of the index, and told of */
     weir_cache *cache;
+    weir_time refresh_at;
 
-    weir_time refresh_at, expires;
+    weir_time expires;
     uint32_t heat, refs;
     int error;                  /* kept instead of a value */
     uint32_t key_len, value_at; /* from the key */
@@ -141,7 +146,14 @@ struct weir_cache {
 
 /* An entry that is loose, with one reference; NULL without memory. */
 weir_cached *weir__cached_new(weir_cache *c, uint64_t hash, const void *key, size_t len);
-void weir__cached_put(weir_cached *e); /* gives one reference back */
+void weir__cached_end(weir_cached *e); /* nobody has it any more */
+
+/* Gives one reference back. */
+static inline void weir__cached_put(weir_cached *e)
+{
+    if (--e->refs == 0)
+        weir__cached_end(e);
+}
 
 static inline void *weir__cached_place(weir_cached *e)
 {
@@ -169,6 +181,9 @@ static inline weir_cached *weir__cache_find(const weir_cache *c, uint64_t hash, 
 
     if (WEIR__UNLIKELY(!c->cap))
         return NULL;
+    /* Most are there or in the two behind: steps without a branch, which would be a guess. */
+    at = (at + (c->slots[at].hash != hash)) & (c->cap - 1);
+    at = (at + (c->slots[at].hash != hash)) & (c->cap - 1);
     for (weir_cached *e; (e = c->slots[at].entry); at = (at + 1) & (c->cap - 1))
         if (c->slots[at].hash == hash && e->key_len == len && weir__cache_same(e->key, key, len))
             return e;
@@ -227,11 +242,38 @@ int weir__cache_keep(weir_cache *c, weir_cached *e, weir_span ttl, weir_time now
 weir_span weir__cache_jitter(weir_cache *c, weir_span span);
 int weir__cache_key_check(const weir_cache *c, const void *key, size_t len);
 
+/* Sweeps now and then. */
+void weir__cache_tidy(weir_cache *c, weir_time now);
+/* It is past its ttl: NULL if it had to go, for nothing of it may be served. */
+weir_cached *weir__cache_past(weir_cache *c, weir_cached *e, weir_time now);
+
 /* The entry of the key, if anything could still be served; tells of those it had to remove. */
-weir_cached *weir__cache_look(weir_cache *c, uint64_t hash, const void *key, size_t len,
-                              weir_time now);
+static inline weir_cached *weir__cache_look(weir_cache *c, uint64_t hash, const void *key,
+                                            size_t len, weir_time now)
+{
+    weir_cached *e;
+
+    if (WEIR__UNLIKELY(now >= c->soonest))
+        weir__cache_tidy(c, now);
+    e = weir__cache_find(c, hash, key, len);
+    return e && WEIR__UNLIKELY(now >= e->expires) ? weir__cache_past(c, e, now) : e;
+}
+
 /* Counts the use; 1 with a handle, or the error kept. */
-int weir__cache_serve(weir_cache *c, weir_cached *e, weir_time now, weir_cached **out);
+static inline int weir__cache_serve(weir_cache *c, weir_cached *e, weir_time now, weir_cached **out)
+{
+    if (WEIR__LIKELY(now < e->expires))
+        c->stats.hits++;
+    else
+        c->stats.stale++;
+    c->clock++;
+    e->heat = weir__cache_use(c, e->heat);
+    if (WEIR__UNLIKELY(e->error))
+        return e->error;
+    e->refs++;
+    *out = e;
+    return 1;
+}
 
 /* --- loading (cache_load.c) ------------------------------------------------------- */
 

@@ -9,6 +9,8 @@
  * remembered with their heat, eight times as many as the index has slots, or
  * 4,096: when one comes back that is learned too, and it is as hot as it was.
  */
+#include <math.h>
+
 #include "base/arith.h"
 #include "store/cache.h"
 
@@ -78,6 +80,7 @@ void weir__cache_remember(weir_cache *c, const weir_cached *e)
 /* --- who goes --------------------------------------------------------------------------- */
 
 struct evict_choice {
+    weir_time now;
     weir_cached *spared, *entry; /* the one who goes, or NULL */
     float worth;
     uint32_t class, age;
@@ -96,7 +99,7 @@ static bool evict_outlives(const struct evict_choice *x, float worth, uint32_t c
     return class != x->class ? class > x->class : age >= x->age;
 }
 
-/* Without memory to learn, who was used last stays. */
+/* What nobody can be served any more goes first.  Without memory to learn, who was used last stays. */
 static void evict_consider(const weir_cache *c, weir_cached *e, struct evict_choice *x)
 {
     uint32_t age = weir__heat_age(e->heat, weir__cache_tick(c)), class = weir__heat_class(e->heat);
@@ -108,8 +111,10 @@ static void evict_consider(const weir_cache *c, weir_cached *e, struct evict_cho
         worth = c->lore->worth[class][weir__heat_bucket(age)];
     if (c->lore && c->opts.max_weight != INT64_MAX)
         worth /= (float)(e->weight + 1);
+    if (x->now >= e->gone)
+        worth = -INFINITY;
     if (!x->entry || !evict_outlives(x, worth, class, age))
-        *x = (struct evict_choice){x->spared, e, worth, class, age};
+        *x = (struct evict_choice){x->now, x->spared, e, worth, class, age};
 }
 
 /* So many requests since the last time that this was asked. */
@@ -144,10 +149,10 @@ static size_t evict_group(weir_cache *c)
     return (size_t)((c->hand >> 32) * (c->cap / EVICT_GROUP) >> 32) * EVICT_GROUP;
 }
 
-static weir_cached *evict_choose(weir_cache *c, weir_cached *spared)
+static weir_cached *evict_choose(weir_cache *c, weir_cached *spared, weir_time now)
 {
     uint64_t lapse = c->lore ? evict_lapse(c) : 0;
-    struct evict_choice x = {.spared = spared};
+    struct evict_choice x = {.now = now, .spared = spared};
 
     for (int i = 0; i < EVICT_GROUPS || !x.entry; i++) {
         const struct weir__cache_slot *s = c->slots + evict_group(c);
@@ -173,7 +178,7 @@ void weir__cache_make_room(weir_cache *c, weir_cached *e, weir_time now)
         weir_cached *v;
 
         weir__cache_learn(c);
-        v = evict_choose(c, e);
+        v = evict_choose(c, e, now);
         weir__cache_remove(c, v, now >= v->gone ? WEIR_CACHE_EXPIRED : WEIR_CACHE_EVICTED);
     }
 }

@@ -31,12 +31,10 @@ weir_cached *weir__cached_new(weir_cache *c, uint64_t hash, const void *key, siz
     return e;
 }
 
-void weir__cached_put(weir_cached *e)
+void weir__cached_end(weir_cached *e)
 {
     weir_cache *c = e->cache;
 
-    if (--e->refs)
-        return;
     c->stats.held -= e->left;
     if (c->opts.type.drop && !e->error)
         c->opts.type.drop(weir__cached_place(e));

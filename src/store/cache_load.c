@@ -188,7 +188,7 @@ int weir_cache_get_or_load(weir_cache *c, const void *key, size_t len, weir_cach
     if (me)
         weir__charge(me->loop);
     now = weir_now();
-    hash = weir__hash(&c->set.hash_key, key, len);
+    hash = weir__hash_short(&c->set.hash_key, key, len);
     e = weir__cache_look(c, hash, key, len, now);
     if (e && WEIR__LIKELY(now < e->refresh_at))
         return weir__cache_serve(c, e, now, out);

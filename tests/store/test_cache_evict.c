@@ -142,6 +142,31 @@ static uint64_t weigh_key(void *ctx, const void *key, size_t len, const void *va
     return *(const int *)value % 2 ? 1 : 20;
 }
 
+static uint64_t weigh_huge(void *ctx, const void *key, size_t len, const void *value)
+{
+    (void)ctx, (void)key, (void)len;
+    return *(const int *)value >= 1000000 ? 100 : 1;
+}
+
+/* However popular it was: a hundred have to go for each heavy one, which is worth least of all. */
+SIM_TEST(what_has_expired_goes_before_what_has_not)
+{
+    weir_cache *c = weir_cache_new(&(struct weir_cache_opts){
+        .type = WEIR_TYPE(int), .max_weight = 10 * ROOM, .weigh = weigh_huge, .ttl = WEIR_S(10)});
+    struct weir_cache_stats before, after;
+
+    (void)loop_of(c, 0, 11 * ROOM, 5);
+    EQ(weir_sleep(weir_after(WEIR_S(10))), 0);
+    weir_cache_stats(c, &before);
+    EQ(loop_of(c, 1000000, 3, 1), 0);
+    weir_cache_stats(c, &after);
+    EQ(after.evicted, before.evicted);
+    LE(before.expired + 298, after.expired);
+    EQ(loop_of(c, 1000000, 3, 1), 3);
+    weir_cache_free(&c);
+    return 0;
+}
+
 /* All are asked for equally often: a heavy one is worth a twentieth for its room. */
 SIM_TEST(of_two_that_are_used_alike_the_lighter_stays)
 {
