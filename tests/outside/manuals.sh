@@ -5,6 +5,7 @@
 #
 # Every function that a public header declares stands in the SYNOPSIS of a page of man/, with the
 # same result and parameters, and none that no header declares; every page of section 3 ends in BUGS.
+# CONTRIBUTING.md explains every option of the build.
 set -u
 cd "$1" || exit 1
 work=$(mktemp -d)
@@ -37,7 +38,7 @@ documented() {
     ' man/*.3 | sort
 }
 
-echo 1..3
+echo 1..4
 declared >"$work/headers"
 documented >"$work/pages"
 if [ "$(wc -l <"$work/headers")" -gt 100 ] && diff "$work/headers" "$work/pages" >"$work/diff"; then
@@ -58,3 +59,8 @@ else
     sed 's/^/# /' "$work/lint"
     echo 'not ok 3 - mandoc_finds_nothing'
 fi
+
+missing=$(sed -n "s/^option('\([a-z]*\)'.*/\1/p" meson_options.txt |
+    while read -r option; do grep -q "^| \`$option\` |" CONTRIBUTING.md || echo "$option"; done)
+[ -z "$missing" ] && echo 'ok 4 - each_build_option_is_explained' ||
+    echo "not ok 4 - each_build_option_is_explained # $missing"
