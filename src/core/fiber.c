@@ -223,6 +223,8 @@ static inline void fiber_prepare(struct weir__fiber *f, weir_scope *s, int (*fn)
     f->waits = NULL;
     memset(f->slots, 0, sizeof f->slots);
     WEIR__ASAN_CLEAR(f->stack, f->stack_size);
+    if (WEIR__ASAN) /* the last frame went with its fake stack */
+        f->sp = weir__switch_prepare(f, fiber_entry);
 }
 
 static inline void fiber_join_scope(struct weir__loop *l, weir_scope *s, struct weir__fiber *f)
