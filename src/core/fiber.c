@@ -156,37 +156,31 @@ static __attribute__((noinline)) void fiber_ends_leave(struct weir__fiber *me, i
     me->feeds = me->drains = NULL;
 }
 
-/* From the first line of its function to the stack's way back; on its own stack. */
-static inline void fiber_live(struct weir__loop *l, struct weir__fiber *me)
-{
-    weir_scope *scope = me->scope;
-    int r;
-
-    weir__state_set(me, WEIR__RUNNING);
-    r = me->fn(me->arg);
-    if (WEIR__UNLIKELY(me->node != &scope->node))
-        r = weir__scope_unwind(me, r);
-    if (WEIR__UNLIKELY(me->slots[WEIR__SLOT_LOCALS] != NULL))
-        fiber_locals_leave(me);
-    if (WEIR__UNLIKELY(l->stackuse != NULL))
-        weir__stackuse_note(l, me);
-    if (WEIR__UNLIKELY(me->feeds || me->drains))
-        fiber_ends_leave(me, r);
-    weir__state_set(me, WEIR__DONE);
-    weir__scope_ended(scope, me, r);
-    l->live--;
-}
-
 /* One life after another: who takes the stack again finds it here, behind the switch. */
 static void fiber_entry(void)
 {
     struct weir__loop *l = weir__loop_get();
     struct weir__fiber *me = l->current, *to;
+    weir_scope *scope;
+    int r;
 
     WEIR__OUTERMOST();
     for (;;) {
+        scope = me->scope;
         WEIR__ASAN_ENTER(NULL, NULL, NULL);
-        fiber_live(l, me);
+        weir__state_set(me, WEIR__RUNNING);
+        r = me->fn(me->arg);
+        if (WEIR__UNLIKELY(me->node != &scope->node))
+            r = weir__scope_unwind(me, r);
+        if (WEIR__UNLIKELY(me->slots[WEIR__SLOT_LOCALS] != NULL))
+            fiber_locals_leave(me);
+        if (WEIR__UNLIKELY(l->stackuse != NULL))
+            weir__stackuse_note(l, me);
+        if (WEIR__UNLIKELY(me->feeds || me->drains))
+            fiber_ends_leave(me, r);
+        weir__state_set(me, WEIR__DONE);
+        weir__scope_ended(scope, me, r);
+        l->live--;
         me->next = l->free[me->class]; /* used again only after the switch below */
         l->free[me->class] = me;
         to = WEIR__LIKELY(l->ready_head && --l->turn) ? weir__ready_pop(l) : &l->root;
@@ -229,6 +223,8 @@ static inline void fiber_prepare(struct weir__fiber *f, weir_scope *s, int (*fn)
     f->waits = NULL;
     memset(f->slots, 0, sizeof f->slots);
     WEIR__ASAN_CLEAR(f->stack, f->stack_size);
+    if (WEIR__ASAN) /* the last frame went with its fake stack */
+        f->sp = weir__switch_prepare(f, fiber_entry);
 }
 
 static inline void fiber_join_scope(struct weir__loop *l, weir_scope *s, struct weir__fiber *f)

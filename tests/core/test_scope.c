@@ -943,3 +943,56 @@ TEST(a_pen_that_main_leaves_does_not_keep_the_program_alive)
     EQ(weir__pen_why(&pen_of_main.pen), -ECANCELED);
     weir__pen_join(&pen_of_main.pen); /* freed by its owner, after the run */
 }
+
+/* --- several in weir_scope_next ------------------------------------------ */
+
+struct next_world {
+    weir_scope *jobs;
+    weir_time slept, got[2];
+};
+
+static int next_gives_up(void *arg)
+{
+    struct next_world *w = arg;
+    struct weir_done d;
+
+    EQ(weir_scope_next(w->jobs, &d, weir_after(WEIR_MS(5))), -ETIMEDOUT);
+    EQ(weir_sleep(weir_after(WEIR_MS(100))), 0);
+    w->slept = weir_now();
+    return 0;
+}
+
+static int next_gets(void *arg)
+{
+    struct next_world *w = arg;
+    struct weir_done d;
+    int i;
+
+    for (i = 0; w->got[i]; i++)
+        ;
+    w->got[i] = 1; /* stands */
+    EQ(weir_scope_next(w->jobs, &d, WEIR_NEVER), 1);
+    w->got[i] = weir_now();
+    return 0;
+}
+
+SIM_TEST(who_gave_up_on_a_result_is_not_woken_and_those_behind_are_in_turn)
+{
+    struct next_world w = {.jobs = weir_scope_open(&(struct weir_scope_opts){.results = 4})};
+    weir_time began = weir_now();
+
+    EQ(weir_go(w.jobs, nap, (void *)10), 0);
+    EQ(weir_go(w.jobs, nap, (void *)20), 0);
+    weir_scope *s = weir_scope_open(NULL);
+    EQ(weir_go(s, next_gives_up, &w), 0);
+    EQ(weir_sleep(weir_after(WEIR_MS(1))), 0);
+    EQ(weir_go(s, next_gets, &w), 0);
+    EQ(weir_sleep(weir_after(WEIR_MS(1))), 0);
+    EQ(weir_go(s, next_gets, &w), 0);
+    EQ(weir_scope_close(&s), 0);
+    EQ(w.got[0], began + WEIR_MS(10));
+    EQ(w.got[1], began + WEIR_MS(20));
+    EQ(w.slept, began + WEIR_MS(105));
+    EQ(weir_scope_close(&w.jobs), 0);
+    return 0;
+}
