@@ -34,7 +34,7 @@ static void replay_file(const char *path)
 static void replay(const char *path)
 {
     struct dirent *e;
-    struct stat st;
+    struct stat st = {0}; /* MSan does not know stat */
     DIR *d;
 
     if (stat(path, &st) < 0) {

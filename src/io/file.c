@@ -67,8 +67,11 @@ static off_t file_place(const struct file_job *j)
 static ssize_t file_read_some(const struct file_job *j, int flags)
 {
     struct iovec v = file_rest(j);
+    ssize_t n = preadv2(j->fd, &v, 1, file_place(j), flags);
 
-    return file_result(preadv2(j->fd, &v, 1, file_place(j), flags));
+    if (n > 0)
+        WEIR__MSAN_WRITTEN(v.iov_base, (size_t)n);
+    return file_result(n);
 }
 
 static ssize_t file_write_some(const struct file_job *j, int flags)
@@ -93,7 +96,7 @@ static ssize_t file_go_on(struct file_job *j, ssize_t (*some)(const struct file_
 
 static bool file_plain(int fd)
 {
-    struct stat st;
+    struct stat st = {0}; /* MSan does not know fstat */
 
     return fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
 }
