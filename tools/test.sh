@@ -148,7 +148,7 @@ step_msan() {
     CC=clang build_variant msan --buildtype=debug -Doptimization=1 -Db_sanitize=memory -Db_lundef=false \
         -Dcli=disabled -Dhttp=disabled &&
         MSAN_OPTIONS=halt_on_error=1 TEST_TIMEOUT_MULT=5 run_tests msan --suite base --suite policy \
-            --suite core --suite stream --suite fuzz
+            --suite core --suite fuzz
 }
 
 step_clang() {

@@ -66,10 +66,15 @@
 #define WEIR__VG_REGISTER(lo, hi) VALGRIND_STACK_REGISTER(lo, hi)
 #define WEIR__VG_DEREGISTER(id) VALGRIND_STACK_DEREGISTER(id)
 #define WEIR__VALGRIND RUNNING_ON_VALGRIND
+/* Around reads of what nobody has written. */
+#define WEIR__VG_QUIET() VALGRIND_DISABLE_ERROR_REPORTING
+#define WEIR__VG_LOUD() VALGRIND_ENABLE_ERROR_REPORTING
 #else
 #define WEIR__VG_REGISTER(lo, hi) ((void)(lo), (void)(hi), 0u)
 #define WEIR__VG_DEREGISTER(id) ((void)(id))
 #define WEIR__VALGRIND 0
+#define WEIR__VG_QUIET() ((void)0)
+#define WEIR__VG_LOUD() ((void)0)
 #endif
 
 #endif

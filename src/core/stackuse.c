@@ -48,7 +48,9 @@ void weir__stackuse_clean(struct weir__fiber *f)
         weir__pages_zero(f->stack, (size_t)(page - f->stack));
     else
         page = f->stack;
+    WEIR__VG_QUIET();
     memset(page, 0, (size_t)((char *)f - page));
+    WEIR__VG_LOUD();
 }
 
 /* The lowest byte of [at, end) that is not zero, or end.  A sanitizer forbids some of them. */
@@ -60,7 +62,7 @@ static __attribute__((no_sanitize("address", "thread"))) const char *stackuse_sc
     return at;
 }
 
-static size_t stackuse_of(const struct weir__fiber *f)
+static size_t stackuse_look(const struct weir__fiber *f)
 {
     const char *at = f->stack, *end = (const char *)f, *page = stackuse_page(f);
 
@@ -75,6 +77,16 @@ static size_t stackuse_of(const struct weir__fiber *f)
             return (size_t)(end - at);
     }
     return (size_t)(end - stackuse_scan(page > f->stack ? page : f->stack, end));
+}
+
+static size_t stackuse_of(const struct weir__fiber *f)
+{
+    size_t used;
+
+    WEIR__VG_QUIET(); /* it looks below the stack pointer */
+    used = stackuse_look(f);
+    WEIR__VG_LOUD();
+    return used;
 }
 
 static struct stackuse_site *stackuse_find(struct weir__stackuse *u, const void *site)

@@ -115,7 +115,7 @@ static int crowd(void *arg)
     lines = mappings() - lines;
     test_note("%ld fibers, %ld bytes and %.4f mappings each", mass.n, kb * 1024 / mass.n,
               (double)lines / (double)mass.n);
-    if (!WEIR__ASAN && !WEIR__TSAN && !WEIR__MSAN)
+    if (!WEIR__ASAN && !WEIR__TSAN && !WEIR__MSAN && !WEIR__VALGRIND)
         LE(kb * 1024 / mass.n, BYTES_MOST);
     if (mass.n == MILLION)
         LE(lines, 2 * MILLION / 1024 + 100);
