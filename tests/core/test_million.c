@@ -115,10 +115,10 @@ static int crowd(void *arg)
     lines = mappings() - lines;
     test_note("%ld fibers, %ld bytes and %.4f mappings each", mass.n, kb * 1024 / mass.n,
               (double)lines / (double)mass.n);
-    if (!WEIR__ASAN && !WEIR__TSAN && !WEIR__MSAN && !WEIR__VALGRIND)
+    if (mass.n == MILLION) { /* else an emulator's or a sanitizer's books are in it */
         LE(kb * 1024 / mass.n, BYTES_MOST);
-    if (mass.n == MILLION)
         LE(lines, 2 * MILLION / 1024 + 100);
+    }
     EQ(weir_scope_close(&s), 0);
     EQ(mass.ended, mass.n);
     return 0;
