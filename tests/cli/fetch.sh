@@ -104,12 +104,15 @@ fetch -j 2 --halt now,fail=3 "@list"
 same "$code $(summary | awk '{ print ($1 == $2 + $3 + $4), ($3 >= 3 && $3 < 10) }')" '5 1 1' \
     '--halt stops it and the sum holds'
 rm -f code
-(urls 1 3; echo "$url/delay/700"; sleep 5) | { "$weir" fetch >out 2>err; echo $? >code; } &
+mkfifo lines
+(urls 1 3; echo "$url/delay/700"; sleep 5) >lines &
+"$weir" fetch <lines >out 2>err &
+fetch_pid=$!
 tries=0
 until [ "$(wc -l <out)" -ge 3 ] || [ $tries -gt 200 ]; do sleep 0.02; tries=$((tries + 1)); done
-kill -INT "$(pgrep -f "^$weir fetch\$")"
-tries=0
-until [ -s code ] || [ $tries -gt 300 ]; do sleep 0.02; tries=$((tries + 1)); done
+kill -INT $fetch_pid
+wait $fetch_pid
+echo $? >code
 same "$(cat code) $(summary)" '130 4 4 0 0' 'SIGINT lets what is in flight finish, and is 130'
 
 # --- a server that misbehaves ---
