@@ -13,19 +13,20 @@
  * status; a body that was cut, reset or broken is never a success.  At most
  * 256 KiB are held for a body that is read piece by piece: a slow reader
  * stops the sender.  (Not so where 1 KiB decodes to more than that, which
- * libcurl decodes at one go; max_body is the guard.)  TLS certificates are verified unless that is switched
- * off.  A request that is not idempotent (POST, PATCH ...) goes out once; one
- * that is may be sent again, unseen, if a connection that was kept for reuse
- * turns out to be dead.  Each phase has its own deadline, and the outcome says which one it
- * was.  A cancelled fiber aborts its request at once.
+ * libcurl decodes at one go; max_body is the guard.)  TLS certificates are
+ * verified unless that is switched off.  A request that is not idempotent
+ * (POST, PATCH ...) goes out once; one that is may be sent again, unseen, if a
+ * connection that was kept for reuse turns out to be dead.  Each phase has its
+ * own deadline, and the outcome says which one it was.  A cancelled fiber
+ * aborts its request at once.
  *
  * libcurl does the protocols: keep-alive, HTTP/2 over TLS, proxies,
  * compression, redirects.  Names are looked up by c-ares where the library was
  * built with it, once for all requests that wait for the same one, and kept
  * as long as their TTL says, 50 s at most; names without a dot, and all names
- * without c-ares, by the system on a thread each.  A client belongs to the loop on which it was made,
- * and must be freed before its run ends: elsewhere it and its answers are -EXDEV,
- * and weir_http_close and weir_http_free change nothing.
+ * without c-ares, by the system on a thread each.  A client belongs to the loop
+ * on which it was made, and must be freed before its run ends: elsewhere it and
+ * its answers are -EXDEV, and weir_http_close and weir_http_free change nothing.
  */
 #ifndef WEIR_HTTP_H
 #define WEIR_HTTP_H

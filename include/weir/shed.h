@@ -52,7 +52,10 @@ WEIR_API int weir_shed_init(struct weir_shed *s, const struct weir_shed_opts *op
 WEIR_API WEIR_MUST_USE int weir_shed_take(struct weir_shed *s, uint32_t cls, weir_time now,
                                           struct weir_rng *rng);
 
-/* A request that was sent was accepted, whatever came of it: an answer that says overload is none. */
+/*
+ * A request that was sent was accepted, whatever came of it: an answer that says
+ * overload is none.
+ */
 WEIR_API void weir_shed_accepted(struct weir_shed *s, weir_time now);
 
 /* The probability, in millionths, with which a request of the class is refused now. */

@@ -30,7 +30,10 @@ struct weir_sem_opts {
     uint32_t reserved[3];
 };
 
-/* `permits` at the start and at most.  0; -EINVAL for 0 permits, NULL, other values of `overtake`. */
+/*
+ * `permits` at the start and at most.  0; -EINVAL for 0 permits, NULL, other values of
+ * `overtake`.
+ */
 WEIR_API int weir_sem_init(struct weir_sem *s, uint64_t permits);
 WEIR_API int weir_sem_init_with(struct weir_sem *s, const struct weir_sem_opts *opts);
 
@@ -89,7 +92,10 @@ WEIR_API int weir_permit_give(struct weir_permit *p);
 /* n of them into *out_rest, which is overwritten.  -EINVAL for 0, or n not less than it holds. */
 WEIR_API int weir_permit_split(struct weir_permit *p, uint64_t n, struct weir_permit *out_rest);
 
-/* All of `other`, which is empty then, into p.  -EINVAL for another semaphore's, or an empty one. */
+/*
+ * All of `other`, which is empty then, into p.  -EINVAL for another semaphore's, or an
+ * empty one.
+ */
 WEIR_API int weir_permit_merge(struct weir_permit *p, struct weir_permit *other);
 
 /* As weir_sem_forget with all of them; empties it. */
@@ -104,7 +110,10 @@ struct weir_mutex {
 };
 
 WEIR_API void weir_mutex_init(struct weir_mutex *m);
-/* 0; -EDEADLK when this fiber (or thread) holds it; -ETIMEDOUT; -ECANCELED; -EAGAIN; WEIR_ENOFIBER. */
+/*
+ * 0; -EDEADLK when this fiber (or thread) holds it; -ETIMEDOUT; -ECANCELED; -EAGAIN;
+ * WEIR_ENOFIBER.
+ */
 WEIR_API WEIR_MUST_USE int weir_mutex_lock(struct weir_mutex *m, weir_time deadline);
 /* 0; -EPERM when this fiber does not hold it. */
 WEIR_API int weir_mutex_unlock(struct weir_mutex *m);
@@ -132,7 +141,10 @@ WEIR_API WEIR_MUST_USE int weir_rwlock_write(struct weir_rwlock *l, weir_time de
 /* Ends this fiber's writing, or else one reading.  0; -EPERM when it cannot hold it. */
 WEIR_API int weir_rwlock_unlock(struct weir_rwlock *l);
 
-/* The writer becomes a reader; nobody writes in between.  0; -EPERM when this fiber does not write. */
+/*
+ * The writer becomes a reader; nobody writes in between.  0; -EPERM when this fiber does
+ * not write.
+ */
 WEIR_API int weir_rwlock_downgrade(struct weir_rwlock *l);
 
 /* --- event -------------------------------------------------------------- */
@@ -167,7 +179,10 @@ struct weir_latch {
 /* 0 is open from the start.  -EINVAL for NULL. */
 WEIR_API int weir_latch_init(struct weir_latch *l, uint64_t count);
 
-/* n more to wait for.  0; -EINVAL for 0 or an overflow; WEIR_ECLOSED once open: that is for good. */
+/*
+ * n more to wait for.  0; -EINVAL for 0 or an overflow; WEIR_ECLOSED once open: that is
+ * for good.
+ */
 WEIR_API int weir_latch_add(struct weir_latch *l, uint64_t n);
 
 /* n fewer; at none it opens.  0; -EINVAL, and no change, for 0 or more than there are. */

@@ -63,7 +63,10 @@ void weir__flights_leave(struct weir__flights *s);
 struct weir__flight *weir__flight_find(const struct weir__flights *s, uint64_t hash,
                                        const void *key, size_t len);
 
-/* Lists a flight, whose key and `kept` are set, and starts it.  On failure the caller still owns it. */
+/*
+ * Lists a flight, whose key and `kept` are set, and starts it.  On failure the caller
+ * still owns it.
+ */
 int weir__flight_start(struct weir__flights *s, struct weir__flight *f, uint64_t hash);
 
 /*
@@ -73,7 +76,10 @@ int weir__flight_start(struct weir__flights *s, struct weir__flight *f, uint64_t
  */
 int weir__flight_hangs(const struct weir__flight *f);
 
-/* Parks until it has landed; its result, or -ECANCELED.  The caller has a reference to give back. */
+/*
+ * Parks until it has landed; its result, or -ECANCELED.  The caller has a reference to
+ * give back.
+ */
 int weir__flight_wait(struct weir__flight *f);
 void weir__flight_unref(struct weir__flight *f);
 

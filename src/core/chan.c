@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "core/door.h"
-#include "sys/lock.h"
+#include "core/lock.h"
 
 /* --- the ring ---------------------------------------------------------- */
 

@@ -16,9 +16,9 @@
 #include "core/group.h"
 #include "core/inbox.h"
 #include "core/local.h"
+#include "core/lock.h"
 #include "core/stackuse.h"
 #include "sys/clock.h"
-#include "sys/lock.h"
 #include "sys/pages.h"
 
 /* --- stacks ------------------------------------------------------------ */

@@ -10,11 +10,10 @@
  */
 #include "core/group.h"
 #include "core/inbox.h"
+#include "core/lock.h"
 
 #include <sys/eventfd.h>
 #include <unistd.h>
-
-#include "sys/lock.h"
 
 enum { INBOX_SPINS = 64, INBOX_AGAIN = 32 };
 

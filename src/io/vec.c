@@ -16,7 +16,10 @@ enum { VEC_MOST = 1024, VEC_WINDOW = 16 };
 #define RWF_NOSIGNAL 0x00000100 /* Linux 6.18; others answer -EOPNOTSUPP */
 #endif
 
-/* SIGPIPE is the thread's own that writes: it can be held back, and taken out unless it was there. */
+/*
+ * SIGPIPE is the thread's own that writes: it can be held back, and taken out unless it
+ * was there.
+ */
 static ssize_t vec_write_masked(int fd, const struct iovec *v, int n)
 {
     static const struct timespec now;

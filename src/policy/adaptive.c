@@ -149,7 +149,10 @@ static void adaptive_undip(struct weir_adaptive *a)
     if (a->count)
         a->base = a->sum / a->count;
     a->windows = 0;
-    /* Not always the same, so that many clients do not dip together: the base's low bits are noise. */
+    /*
+     * Not always the same, so that many clients do not dip together: the base's low bits
+     * are noise.
+     */
     a->dip_at = ADAPTIVE_DIP_EVERY + (uint32_t)((uint64_t)a->base % ADAPTIVE_DIP_EVERY);
 }
 

@@ -87,7 +87,10 @@ static void keyed_settle(struct weir_keyed_slot *idle, const struct weir_keyed_s
     idle->shared = 0;
 }
 
-/* The key's own slot, else one that may be given away, else NULL; and the one that it would share. */
+/*
+ * The key's own slot, else one that may be given away, else NULL; and the one that it
+ * would share.
+ */
 static struct weir_keyed_slot *keyed_find(struct weir_keyed_rate *k, uint64_t key, weir_time now,
                                           struct weir_keyed_slot **share)
 {

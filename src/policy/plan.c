@@ -172,16 +172,18 @@ static int64_t plan_take(weir_policy *p, struct weir__plan_run *r, weir_time now
     return wait;
 }
 
-/* After a wait: what was taken before it may have gone bad.  0, or refused. */
+/* After a wait: what was taken before it may have gone bad.  0, or the refusal, and *why. */
 static int plan_recheck(weir_policy *p, struct weir__plan_run *r, weir_time now,
                         struct weir__plan_refused *why)
 {
     for (uint32_t i = 0; i < r->pos; i++) {
         const struct weir__plan_kind *kind = weir__plan_kind(p->layer[i].kind);
 
-        if (r->slot[i].held && kind->recheck && kind->recheck(p, r, i, now, why) < 0) {
+        int bad = r->slot[i].held && kind->recheck ? kind->recheck(p, r, i, now, why) : 0;
+
+        if (bad < 0) {
             p->layer[i].counts.refused++;
-            return -1;
+            return bad;
         }
     }
     return 0;

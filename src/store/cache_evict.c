@@ -91,7 +91,10 @@ static bool evict_over(const weir_cache *c)
     return c->n > c->opts.max_entries || c->weight > c->opts.max_weight;
 }
 
-/* Of two that are worth the same the one less used goes, and then the younger: the other has been here. */
+/*
+ * Of two that are worth the same the one less used goes, and then the younger: the other
+ * has been here.
+ */
 static bool evict_outlives(const struct evict_choice *x, float worth, uint32_t class, uint32_t age)
 {
     if (worth != x->worth)
@@ -99,7 +102,10 @@ static bool evict_outlives(const struct evict_choice *x, float worth, uint32_t c
     return class != x->class ? class > x->class : age >= x->age;
 }
 
-/* What nobody can be served any more goes first.  Without memory to learn, who was used last stays. */
+/*
+ * What nobody can be served any more goes first.  Without memory to learn, who was used
+ * last stays.
+ */
 static void evict_consider(const weir_cache *c, weir_cached *e, struct evict_choice *x)
 {
     uint32_t age = weir__heat_age(e->heat, weir__cache_tick(c)), class = weir__heat_class(e->heat);
@@ -126,7 +132,10 @@ static uint64_t evict_lapse(weir_cache *c)
     return lapse < c->cap ? lapse : c->cap;
 }
 
-/* Who is seen stands for the others: of each heat there is so much, for the time since the last look. */
+/*
+ * Who is seen stands for the others: of each heat there is so much, for the time since
+ * the last look.
+ */
 static void evict_count(weir_cache *c, const weir_cached *e, uint64_t lapse)
 {
     *evict_alive(c, e->heat) += (float)lapse * (float)c->cap / (EVICT_GROUPS * EVICT_GROUP);

@@ -42,7 +42,10 @@ static int load_run(struct weir__flight *f)
     return c->opts.load(c->opts.ctx, f->key, f->key_len, weir__cached_place(l->entry), &l->ttl);
 }
 
-/* A value that is there stays what it was, and is not loaded again too soon; else the error may be kept. */
+/*
+ * A value that is there stays what it was, and is not loaded again too soon; else the
+ * error may be kept.
+ */
 static void load_failed(weir_cache *c, struct cache_load *l, weir_time now)
 {
     weir_cached *old = weir__cache_find(c, l->entry->hash, l->flight.key, l->flight.key_len);

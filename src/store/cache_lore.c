@@ -78,7 +78,10 @@ static struct lore_stretch lore_bucket(const weir_cache *c, int class, int age, 
 {
     const struct weir__cache_lore *l = c->lore;
     float width = (lore_age(age + 1) - lore_age(age)) * (float)((uint64_t)1 << c->shift);
-    /* Half the index's size of keys like those of the class below: what little evidence there is weighs little. */
+    /*
+     * Half the index's size of keys like those of the class below: what little evidence
+     * there is weighs little.
+     */
     float few = (float)c->cap / 2, chance;
 
     *rate = (l->hits[class][age] + few * *rate) / (l->alive[class][age] + few);
@@ -87,7 +90,10 @@ static struct lore_stretch lore_bucket(const weir_cache *c, int class, int age, 
     return (struct lore_stretch){chance, width * (1 - chance / 2), 1 - chance};
 }
 
-/* From the oldest age down: a stretch takes in what follows it as long as that gives more for the time. */
+/*
+ * From the oldest age down: a stretch takes in what follows it as long as that gives
+ * more for the time.
+ */
 static void lore_judge(weir_cache *c, int class, float *rates)
 {
     struct lore_stretch s[WEIR__HEAT_AGES];

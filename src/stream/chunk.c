@@ -91,7 +91,7 @@ static int chunk_line_take(const struct weir_type *type, struct weir_line *l)
     return r;
 }
 
-/* --- the stages ------------------------------------------------------------------------------------------------------------------------------- */
+/* --- the stages ------------------------------------------------------------------------------ */
 
 struct chunk_stage {
     weir_stream *source, *me;

@@ -77,7 +77,10 @@ static int crew_worker(void *arg)
     return 0;
 }
 
-/* Without memory for another worker those that are there must do; without any the job has failed. */
+/*
+ * Without memory for another worker those that are there must do; without any the job
+ * has failed.
+ */
 static void crew_arrives(struct weir__letter *letter)
 {
     struct weir__par_job *j = WEIR__ENTRY(letter, struct weir__par_job, letter);

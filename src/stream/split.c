@@ -226,7 +226,10 @@ int weir_unzip(weir_stream *s, weir_unzip_fn *split, void *ctx, struct weir_type
 
 /* --- balance --------------------------------------------------------------------------- */
 
-/* Whoever waits is in the channel's own queue: this pump parks there, for the channel outlives it. */
+/*
+ * Whoever waits is in the channel's own queue: this pump parks there, for the channel
+ * outlives it.
+ */
 static int balance_route(struct weir__pump *p, void *item)
 {
     struct weir__split *t = (struct weir__split *)p;

@@ -20,7 +20,10 @@
 void *weir__pages_slab(size_t size, size_t count);
 void weir__pages_free(void *slab, size_t size, size_t count);
 
-/* Whole pages: gives them back, so that they read as zeros; the first that is resident, or the end. */
+/*
+ * Whole pages: gives them back, so that they read as zeros; the first that is resident,
+ * or the end.
+ */
 void weir__pages_zero(void *at, size_t size);
 const char *weir__pages_resident(const char *at, size_t size);
 

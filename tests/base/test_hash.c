@@ -146,7 +146,10 @@ static int crowd_of(const struct weir__hash_key *key, int shift, int words, size
     return most;
 }
 
-/* Where the first word, the last, or both count up, anywhere in it: at random it is 6 or 7, and 15 once in 10^9. */
+/*
+ * Where the first word, the last, or both count up, anywhere in it: at random it is 6 or
+ * 7, and 15 once in 10^9.
+ */
 TEST(short_texts_that_differ_little_do_not_crowd)
 {
     for (int shift = 0; shift <= 52; shift += 4)

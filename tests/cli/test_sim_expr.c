@@ -387,40 +387,41 @@ TEST(the_caret_is_below_the_column)
 
 /* --- anything at all ----------------------------------------------------------------------- */
 
+static const char *const piece[] = {
+    "retry",      "breaker",
+    "rate",       "bulkhead",
+    "timeout",    "observe",
+    "off",        "(",
+    ")",          "(",
+    ")",          ",",
+    ">",          "=",
+    " ",          "5",
+    "100ms",      "30s",
+    "100ms..30s", "100/s",
+    "50%",        "50%/10s",
+    "full",       "linear+equal",
+    "budget=20%", "budget=outer",
+    "attempts=",  "inf",
+    "..",         "|",
+    "/",          ":20",
+    "on=server|", "99999999999999999999",
+    "adaptive",   "gradient",
+    "shed",       "hedge",
+    "95%",        "budget=5%",
+    "lifo",       "target=5ms",
+    "0",          "-1",
+    "each=5s",    "nowait",
+    "percent",    "\x80",
+    "\n",         "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+    "."};
+static const char *const seed[] = {"shed(2,30s)>hedge(95%,budget=5%)>adaptive(vegas,1..20)",
+                                   "retry(5,full,100ms..30s)>breaker(5,30s)>rate(100/s)",
+                                   "observe(timeout(30s,each=5s))>retry(on=server,budget=20%)",
+                                   "bulkhead(64,nowait)>retry(inf,percent=20,law=percent)", ""};
+
 /* Pieces of expressions and noise, put together at random: an answer, and a column inside. */
 TEST(no_input_is_a_crash_and_every_error_has_its_column)
 {
-    static const char *const piece[] = {
-        "retry",      "breaker",
-        "rate",       "bulkhead",
-        "timeout",    "observe",
-        "off",        "(",
-        ")",          "(",
-        ")",          ",",
-        ">",          "=",
-        " ",          "5",
-        "100ms",      "30s",
-        "100ms..30s", "100/s",
-        "50%",        "50%/10s",
-        "full",       "linear+equal",
-        "budget=20%", "budget=outer",
-        "attempts=",  "inf",
-        "..",         "|",
-        "/",          ":20",
-        "on=server|", "99999999999999999999",
-        "adaptive",   "gradient",
-        "shed",       "hedge",
-        "95%",        "budget=5%",
-        "lifo",       "target=5ms",
-        "0",          "-1",
-        "each=5s",    "nowait",
-        "percent",    "\x80",
-        "\n",         "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
-        "."};
-    static const char *const seed[] = {"shed(2,30s)>hedge(95%,budget=5%)>adaptive(vegas,1..20)",
-                                       "retry(5,full,100ms..30s)>breaker(5,30s)>rate(100/s)",
-                                       "observe(timeout(30s,each=5s))>retry(on=server,budget=20%)",
-                                       "bulkhead(64,nowait)>retry(inf,percent=20,law=percent)", ""};
     char text[2048];
     struct sim_expr e;
     struct sim_error error;

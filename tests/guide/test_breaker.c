@@ -99,7 +99,7 @@ SIM_TEST(code_12_of_a_thousand_callers_only_the_probes_reach_a_broken_backend)
     return 0;
 }
 
-/* --- results of another time ----------------------------------------------------------------------- */
+/* --- results of another time ----------------------------------------------------------------- */
 
 /* Closed again after an outage, and then a call that began before it fails. */
 TEST(code_12_a_late_failure_does_not_open_a_healthy_circuit)
@@ -135,7 +135,10 @@ TEST(code_12_late_failures_do_not_prolong_the_open_time)
     EQ(state(ends), WEIR_BREAKER_HALF_OPEN);
 }
 
-/* Successes from before must not count as probes: with 3 needed, 2 of them and 1 probe would close. */
+/*
+ * Successes from before must not count as probes: with 3 needed, 2 of them and 1 probe
+ * would close.
+ */
 TEST(code_12_a_late_success_does_not_close_a_circuit_that_is_being_probed)
 {
     struct weir_breaker_token late[2] = {{0}, {0}};
@@ -155,7 +158,7 @@ TEST(code_12_a_late_success_does_not_close_a_circuit_that_is_being_probed)
     EQ(state(now), WEIR_BREAKER_CLOSED);
 }
 
-/* --- what counts --------------------------------------------------------------------------------------- */
+/* --- what counts ----------------------------------------------------------------------------- */
 
 TEST(code_12_eighty_percent_of_failures_open_it_although_successes_come_between)
 {
@@ -200,7 +203,7 @@ SIM_TEST(code_12_a_404_is_no_failure_of_the_service)
     return 0;
 }
 
-/* --- each state begins with nothing ---------------------------------------------------------------------- */
+/* --- each state begins with nothing ---------------------------------------------------------- */
 
 TEST(code_12_a_change_of_state_starts_its_counts_anew)
 {

@@ -222,7 +222,7 @@ SIM_TEST(anti_pattern_2_a_timeout_and_a_failure_are_two_codes_of_one_kind)
     return 0;
 }
 
-/* --- anti-pattern 4: a slow dependency --------------------------------------------------------- */
+/* --- anti-pattern 4: a slow dependency ------------------------------------------------------- */
 
 static weir_span answer_time;
 
@@ -252,7 +252,7 @@ SIM_TEST(anti_pattern_4_a_service_that_is_only_slow_opens_its_own_circuit_and_no
     return 0;
 }
 
-/* --- question 5: a set of different kinds, of which one can be taken out ------------------------- */
+/* --- question 5: a set of different kinds, of which one can be taken out --------------------- */
 
 SIM_TEST(q5_jobs_of_different_kinds_stand_in_one_set)
 {

@@ -254,7 +254,7 @@ SIM_TEST(code_16_a_send_to_nobody_is_an_answer_no_panic)
     return 0;
 }
 
-/* --- code 17: several workers ------------------------------------------------------------------ */
+/* --- code 17: several workers ---------------------------------------------------------------- */
 
 static weir_stream *workers(weir_stream *s, uint32_t n, weir_fn *fn, void *ctx)
 {
@@ -312,7 +312,7 @@ SIM_TEST(code_17_a_worker_that_fails_is_an_error_and_results_know_their_place)
     return 0;
 }
 
-/* --- code 18: map and reduce ---------------------------------------------------------------------- */
+/* --- code 18: map and reduce ----------------------------------------------------------------- */
 
 struct words {
     int running, most, fails_at, emitted;
@@ -394,7 +394,7 @@ SIM_TEST(code_18_what_it_keeps_is_bounded_by_its_keys)
     return 0;
 }
 
-/* --- anti-patterns 1 and 3 ----------------------------------------------------------------------------- */
+/* --- anti-patterns 1 and 3 ------------------------------------------------------------------- */
 
 SIM_TEST(anti_pattern_1_a_bounded_fan_out_is_parallel_and_bounded)
 {
@@ -432,7 +432,7 @@ SIM_TEST(anti_pattern_3_for_each_is_serial_only_if_that_is_asked_for)
     return 0;
 }
 
-/* --- 8.1 batches ------------------------------------------------------------------------------------------ */
+/* --- 8.1 batches ----------------------------------------------------------------------------- */
 
 static int sum_batch(void *ctx, void *in, void *out)
 {

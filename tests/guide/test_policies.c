@@ -287,7 +287,7 @@ SIM_TEST(code_10_a_budget_bounds_what_all_retries_add)
     return 0;
 }
 
-/* --- code 11: jitter --------------------------------------------------------------------------- */
+/* --- code 11: jitter ------------------------------------------------------------------------- */
 
 static void law(struct weir_backoff *b, uint32_t jitter, weir_span base, weir_span cap)
 {

@@ -264,7 +264,10 @@ TEST_WITH(H6_two_speeds_and_a_slower_server_settle, .timeout = 60)
     }
 }
 
-/* To learn what a call takes without a queue, a quarter of one window's work is given up, not all. */
+/*
+ * To learn what a call takes without a queue, a quarter of one window's work is given
+ * up, not all.
+ */
 TEST_WITH(a_dip_never_drains_live_traffic, .timeout = 60)
 {
     for (int k = 0; k < 2; k++) {

@@ -38,7 +38,10 @@ TEST(with_room_for_all_it_is_one_limit_a_key)
     }
 }
 
-/* Far too many keys, some of them hot: none ever gets more than a limit of its own would give it. */
+/*
+ * Far too many keys, some of them hot: none ever gets more than a limit of its own would
+ * give it.
+ */
 TEST(F11_a_flood_of_keys_gives_no_fresh_quota)
 {
     static struct weir_keyed_slot slots[SLOTS];

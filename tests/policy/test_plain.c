@@ -216,7 +216,10 @@ TEST(D7_what_a_throttle_lets_through_settles_and_comes_back)
 
 /* --- F10, F11 ------------------------------------------------------------------------------ */
 
-/* Waiters in a row while the rate and the burst change: F1 holds, all are served, nothing is negative. */
+/*
+ * Waiters in a row while the rate and the burst change: F1 holds, all are served,
+ * nothing is negative.
+ */
 TEST(F10_a_rate_that_changes_while_calls_wait_serves_them_all_and_no_more)
 {
     for (int round = 0; round < 200; round++) {

@@ -326,7 +326,7 @@ SIM_TEST(without_a_weigher_an_entry_weighs_its_bytes)
     return 0;
 }
 
-/* --- leaving (K8) ------------------------------------------------------------------------------- */
+/* --- leaving (K8) ---------------------------------------------------------------------------- */
 
 struct watch {
     weir_cache *c;
@@ -461,7 +461,7 @@ SIM_TEST(what_is_put_while_the_cache_is_freed_is_refused)
     return 0;
 }
 
-/* --- handles ------------------------------------------------------------------------------------- */
+/* --- handles --------------------------------------------------------------------------------- */
 
 static int drops;
 
@@ -536,7 +536,7 @@ SIM_TEST(held_values_are_counted_until_they_are_given_back)
     return 0;
 }
 
-/* --- against a model ------------------------------------------------------------------------------- */
+/* --- against a model ------------------------------------------------------------------------- */
 
 /*
  * Random lives with small limits: the cache may forget, but what it gives is
@@ -636,7 +636,7 @@ SIM_TEST(a_cache_that_is_large_enough_is_a_map)
     return 0;
 }
 
-/* --- keys that are aimed (K10) --------------------------------------------------------------------- */
+/* --- keys that are aimed (K10) --------------------------------------------------------------- */
 
 SIM_TEST(keys_that_collide_in_plain_hashes_do_not_slow_it_down)
 {
@@ -654,7 +654,7 @@ SIM_TEST(keys_that_collide_in_plain_hashes_do_not_slow_it_down)
     return 0;
 }
 
-/* --- what is refused ---------------------------------------------------------------------------------- */
+/* --- what is refused ------------------------------------------------------------------------- */
 
 TEST(bad_options_give_a_poisoned_handle)
 {
@@ -719,7 +719,7 @@ SIM_TEST(bad_arguments_are_refused)
     return 0;
 }
 
-/* --- every point ----------------------------------------------------------------------------------------- */
+/* --- every point ----------------------------------------------------------------------------- */
 
 static int plain_everything(void *arg)
 {

@@ -185,7 +185,10 @@ SIM_TEST(of_two_that_are_used_alike_the_lighter_stays)
     return 0;
 }
 
-/* The index doubles under a cache that is full by weight: what was learned of its keys goes along. */
+/*
+ * The index doubles under a cache that is full by weight: what was learned of its keys
+ * goes along.
+ */
 SIM_TEST(what_is_popular_stays_when_the_index_grows)
 {
     weir_cache *c = weir_cache_new(&(struct weir_cache_opts){

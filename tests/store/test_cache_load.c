@@ -127,7 +127,7 @@ SIM_TEST(an_abandoned_load_that_ends_all_the_same_replaces_nothing)
     return 0;
 }
 
-/* --- K3: errors -------------------------------------------------------------------------------- */
+/* --- K3: errors ------------------------------------------------------------------------------ */
 
 SIM_TEST(an_error_goes_to_all_who_wait_and_is_not_kept)
 {
@@ -172,7 +172,7 @@ SIM_TEST(an_error_is_kept_for_its_ttl_exactly_when_that_is_asked_for)
     return 0;
 }
 
-/* --- the ttl of a load ----------------------------------------------------------------------------- */
+/* --- the ttl of a load ----------------------------------------------------------------------- */
 
 SIM_TEST(a_load_says_how_long_its_value_is_good)
 {
@@ -215,7 +215,7 @@ SIM_TEST(what_is_too_heavy_is_handed_out_and_not_kept)
     return 0;
 }
 
-/* --- K4: meanwhile ------------------------------------------------------------------------------------ */
+/* --- K4: meanwhile --------------------------------------------------------------------------- */
 
 enum meanwhile { INVALIDATE, CLEAR, PUT };
 
@@ -292,7 +292,7 @@ SIM_TEST(an_invalidated_refresh_is_cancelled)
     return 0;
 }
 
-/* --- K5: itself ----------------------------------------------------------------------------------------- */
+/* --- K5: itself ------------------------------------------------------------------------------ */
 
 static int load_next(void *ctx, const void *key, size_t len, void *out, weir_span *ttl)
 {
@@ -330,7 +330,7 @@ SIM_TEST(a_load_that_asks_for_its_own_key_is_told_so)
     return 0;
 }
 
-/* --- K9: the end ------------------------------------------------------------------------------------------------ */
+/* --- K9: the end ----------------------------------------------------------------------------- */
 
 SIM_TEST(a_free_ends_loads_refreshes_and_waits)
 {

@@ -5,7 +5,7 @@
 #include "base/alloc.h"
 #include "store/cache_world.h"
 
-/* --- K7: refresh and stale --------------------------------------------------------------------------------- */
+/* --- K7: refresh and stale ------------------------------------------------------------------- */
 
 SIM_TEST(an_old_value_is_refreshed_once_while_it_is_served)
 {
@@ -197,7 +197,7 @@ SIM_TEST(a_refreshed_value_keeps_its_place)
     return 0;
 }
 
-/* --- against a model ------------------------------------------------------------------------------------------------ */
+/* --- against a model ------------------------------------------------------------------------- */
 
 /*
  * Sources of truth have versions; loads take a while and read the version when
@@ -297,7 +297,7 @@ SIM_TEST(nothing_older_than_the_last_invalidation_is_ever_served)
     return 0;
 }
 
-/* --- every point -------------------------------------------------------------------------------------------------------- */
+/* --- every point ----------------------------------------------------------------------------- */
 
 static void text_drop(void *item)
 {

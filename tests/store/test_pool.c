@@ -238,7 +238,10 @@ TEST(L4_first_come_first_served)
     EQ(world_run(queue, NULL), 0);
 }
 
-/* The one who makes fails: whoever waits for its place tries in its turn, each told its own error. */
+/*
+ * The one who makes fails: whoever waits for its place tries in its turn, each told its
+ * own error.
+ */
 static int places(void *arg)
 {
     struct weir_scope_opts keep = {.on_error = WEIR_KEEP};
@@ -564,7 +567,7 @@ TEST(bad_options_and_handles_are_refused)
     weir_pool_free(&p);
 }
 
-/* --- random lives, and every point ------------------------------------------------------------- */
+/* --- random lives, and every point ----------------------------------------------------------- */
 
 static int random_life(void *arg)
 {

@@ -319,7 +319,7 @@ REDIS_TEST(a_server_that_hangs_is_a_timeout_of_the_create)
     return 0;
 }
 
-/* --- waiting and draining ---------------------------------------------------------------------- */
+/* --- waiting and draining -------------------------------------------------------------------- */
 
 static struct line {
     weir_pool *p;

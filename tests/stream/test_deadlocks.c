@@ -280,7 +280,7 @@ TEST(more_groups_than_workers)
     told_has("group_by: parked in event_wait");
 }
 
-/* --- a dump while others run --------------------------------------------------------------------- */
+/* --- a dump while others run ----------------------------------------------------------------- */
 
 static int keeps(void *arg)
 {
@@ -332,7 +332,7 @@ TEST(a_dump_of_one_of_several_loops_leaves_the_others_alone)
     EQ(run(LOOPS, dumps, NULL), 0);
 }
 
-/* --- no false alarm -------------------------------------------------------------------------------- */
+/* --- no false alarm -------------------------------------------------------------------------- */
 
 struct outside {
     weir_chan *ch;

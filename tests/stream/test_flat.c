@@ -317,7 +317,7 @@ SIM_TEST(what_runs_goes_on_while_nobody_pulls)
     return 0;
 }
 
-/* --- only the latest --------------------------------------------------------------------------- */
+/* --- only the latest ------------------------------------------------------------------------- */
 
 static weir_stream *every(weir_span nap, int64_t n)
 {

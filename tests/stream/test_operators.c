@@ -330,7 +330,7 @@ static void check_off_fiber(void)
     books_check();
 }
 
-/* --- every point -------------------------------------------------------------------------------- */
+/* --- every point ----------------------------------------------------------------------------- */
 
 static struct total {
     int64_t operators, points;
@@ -407,7 +407,7 @@ static void check(const struct row *which)
     }
 #include "operators.def"
 
-/* --- each over each ---------------------------------------------------------------------------- */
+/* --- each over each -------------------------------------------------------------------------- */
 
 #undef ROW
 #define ROW(id, text, flags, expression) {text, flags, build__##id},

@@ -4,7 +4,7 @@
  */
 #include "stream/ints.h"
 
-/* --- one in, at most one out ------------------------------------------------------------------------ */
+/* --- one in, at most one out ----------------------------------------------------------------- */
 
 struct numbered {
     uint64_t index;
@@ -269,7 +269,7 @@ SIM_TEST(scan_until_takes_nothing_beyond_its_end)
     return 0;
 }
 
-/* --- one in, several out ------------------------------------------------------------------------------- */
+/* --- one in, several out --------------------------------------------------------------------- */
 
 static int n_of_n(void *ctx, void *in, uint64_t k, void *out)
 {
@@ -361,7 +361,7 @@ SIM_TEST(intersperse_takes_no_more_than_it_can_give)
     return 0;
 }
 
-/* --- looking around --------------------------------------------------------------------------------------- */
+/* --- looking around -------------------------------------------------------------------------- */
 
 SIM_TEST(windows_slide_by_one)
 {
@@ -443,7 +443,7 @@ SIM_TEST(a_peek_is_a_pull)
     return 0;
 }
 
-/* --- any alignment ------------------------------------------------------------------------------------------ */
+/* --- any alignment --------------------------------------------------------------------------- */
 
 static weir_stream *wide_inner(void *ctx, void *item)
 {

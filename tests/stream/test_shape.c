@@ -361,7 +361,7 @@ TEST(only_streams_that_keep_books_have_some)
     weir_stream_close(&s);
 }
 
-/* --- random items, random pullers ---------------------------------------------------------------- */
+/* --- random items, random pullers ------------------------------------------------------------ */
 
 static char script[128], came[64], gone[256];
 static weir_time when[256];
@@ -518,7 +518,7 @@ static void closed_runs(const struct op *op)
     }
 }
 
-/* --- a builder that goes first ------------------------------------------------------------------------ */
+/* --- a builder that goes first --------------------------------------------------------------- */
 
 static weir_stream *orphan;
 
@@ -553,7 +553,7 @@ TEST(a_stream_outlives_the_scope_it_was_built_in)
     all_ops(outlives_its_builder);
 }
 
-/* --- a fault at every point ------------------------------------------------------------------------------ */
+/* --- a fault at every point ------------------------------------------------------------------ */
 
 static int faulty(void *arg)
 {

@@ -521,7 +521,7 @@ FAN_TEST(bad_tees_are_refused_and_close_their_source)
     return 0;
 }
 
-/* --- every point -------------------------------------------------------------------------------- */
+/* --- every point ----------------------------------------------------------------------------- */
 
 static int teed(void *arg)
 {

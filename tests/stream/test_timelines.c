@@ -166,7 +166,7 @@ static void line_runs(const struct line *l)
 #undef SECTION
 #undef TIMELINE
 
-/* --- drawing ----------------------------------------------------------------------------------- */
+/* --- drawing --------------------------------------------------------------------------------- */
 
 enum { IN_ROW, OUT_ROW, PULL_ROW, ROWS };
 

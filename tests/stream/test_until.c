@@ -257,7 +257,7 @@ SIM_TEST(making_nothing_waits_again_and_failing_fails)
     return 0;
 }
 
-/* --- take_until -------------------------------------------------------------------------------- */
+/* --- take_until ------------------------------------------------------------------------------ */
 
 static struct weir_event event;
 

@@ -3,7 +3,7 @@
  * the processor, so this thread gives its own away, and in the end sleeps a
  * moment, in case it is the more urgent of the two.
  */
-#include "sys/lock.h"
+#include "core/lock.h"
 
 #include <sched.h>
 #include <time.h>
