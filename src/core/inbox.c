@@ -8,20 +8,22 @@
  *
  * so one of the two sees the other.
  */
+#include "base/arith.h"
 #include "core/group.h"
 #include "core/inbox.h"
 #include "core/lock.h"
+#include "sys/clock.h"
 
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-enum { INBOX_SPINS = 64, INBOX_AGAIN = 32 };
+enum { INBOX_LINGER_NS = 10000, INBOX_PAUSES = 16, INBOX_TRUST = 8, INBOX_AGAIN = 32 };
 
 struct weir__inbox {
     struct weir__letter *head; /* newest first; atomic */
     uint32_t awake;            /* atomic; 0 with one loop: every first letter rings */
     int bell;
-    uint32_t linger, naps; /* how long to wait before a sleep; sleeps without a wait */
+    uint32_t trust, naps; /* in a wait before a sleep; sleeps without one */
 };
 
 int weir__inbox_open(struct weir__loop *l)
@@ -117,23 +119,30 @@ void weir__inbox_look(struct weir__loop *l)
 
 /*
  * A letter often follows soon, and a sleep costs both sides more than a short
- * wait; yet where the other loop has no processor it never does.  So a wait that was
- * in vain makes the next one half as long, and one that was not, twice.
+ * wait: so whoever has nothing to do waits as long as a sleep and a wake take.
+ * Yet where the other loops have no processor, or nothing to say, it is in vain:
+ * waits that were so use up the trust that others have earned, and without any
+ * only one sleep in INBOX_AGAIN begins with a wait.
  */
 static bool inbox_linger(const struct weir__loop *l)
 {
     struct weir__inbox *in = l->inbox;
-    uint32_t n = in->linger ? in->linger : ++in->naps % INBOX_AGAIN ? 0 : INBOX_SPINS / 4;
+    weir_time until;
 
-    for (uint32_t i = 0; i < n; i++) {
-        if (__atomic_load_n(&in->head, __ATOMIC_RELAXED)) {
-            in->linger = 2 * n < INBOX_SPINS ? 2 * n : INBOX_SPINS;
-            return true;
+    if (!in->trust && ++in->naps % INBOX_AGAIN)
+        return inbox_any(l);
+    until = weir__sat_add(weir__clock_now(), INBOX_LINGER_NS);
+    do {
+        for (int i = 0; i < INBOX_PAUSES; i++) {
+            if (__atomic_load_n(&in->head, __ATOMIC_RELAXED)) {
+                in->trust = in->trust + 2 < INBOX_TRUST ? in->trust + 2 : INBOX_TRUST;
+                return true;
+            }
+            weir__lock_pause();
         }
-        weir__lock_pause();
-    }
-    in->linger = n / 2;
-    return __atomic_load_n(&in->head, __ATOMIC_RELAXED) != NULL;
+    } while (weir__clock_now() < until);
+    in->trust -= in->trust > 0;
+    return false;
 }
 
 bool weir__inbox_wait(struct weir__loop *l)
