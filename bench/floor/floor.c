@@ -282,7 +282,8 @@ int main(int argc, char **argv)
         {"timers_1m_1t", 5, 1000000, floor_timers},
         {0},
     };
-    static const struct bench_case *const tables[] = {plain_cases, cases, epoll_cases, NULL};
+    static const struct bench_case *const tables[] = {plain_cases, cases, ring_cases, epoll_cases,
+                                                      NULL};
 
     return bench_main(argc, argv, tables, floor_enter);
 }

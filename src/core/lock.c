@@ -1,14 +1,15 @@
 /*
- * lock.c -- the slow half of lock.h: spins a little; then the holder has lost
- * the processor, so this thread gives its own away, and in the end sleeps a
- * moment, in case it is the more urgent of the two.
+ * lock.c -- the slow half of lock.h: looks now and then, less and less often, for
+ * each look takes the line of cache from the one who works on it; then the holder
+ * has lost the processor, so this thread gives its own away, and in the end
+ * sleeps a moment, in case it is the more urgent of the two.
  */
 #include "core/lock.h"
 
 #include <sched.h>
 #include <time.h>
 
-enum { LOCK_SPINS = 100, LOCK_YIELDS = 64, LOCK_NAP_NS = 50000 };
+enum { LOCK_LEAST = 16, LOCK_MOST = 256, LOCK_YIELDS = 64, LOCK_NAP_NS = 50000 };
 
 static bool lock_try(uint32_t *lock)
 {
@@ -20,10 +21,11 @@ static bool lock_try(uint32_t *lock)
 
 static bool lock_spin(uint32_t *lock)
 {
-    for (int i = 0; i < LOCK_SPINS; i++) {
+    for (int pauses = LOCK_LEAST; pauses <= LOCK_MOST; pauses *= 2) {
+        for (int i = 0; i < pauses; i++)
+            weir__lock_pause();
         if (lock_try(lock))
             return true;
-        weir__lock_pause();
     }
     return false;
 }
