@@ -9,8 +9,9 @@
  * has left, the load is cancelled.  Its result, value or error, goes to all
  * who wait, and is then forgotten; cache.h is for keeping.
  *
- * A set belongs to the loop that uses it first: on another loop run and forget
- * are -EXDEV, stats are zeros, and free changes nothing.
+ * A set lives on the loop that uses it first, and loads run there.  On another
+ * loop run and forget send a fiber over and wait for it (microseconds; -ENOMEM
+ * without memory for it); stats are zeros, and free changes nothing.
  */
 #ifndef WEIR_SINGLEFLIGHT_H
 #define WEIR_SINGLEFLIGHT_H
@@ -49,7 +50,9 @@ WEIR_API weir_flights *weir_flights_new(const struct weir_flights_opts *opts);
  * failure of clone.  -EDEADLK when the load could only end after the caller
  * itself: asked from within that load, or from one that it waits for, or more
  * than 64 loads deep.  -ENOMEM; -EINVAL for NULL with a length, or a key longer
- * than 64 KiB; WEIR_ECLOSED during the free; WEIR_ENOFIBER.
+ * than 64 KiB; WEIR_ECLOSED during the free; WEIR_ENOFIBER.  A load that waits
+ * for itself by way of another loop is no -EDEADLK: the runtime finds it when
+ * nothing else runs.
  */
 WEIR_API int weir_flights_run(weir_flights *f, const void *key, size_t key_len, void *out,
                               size_t size);
@@ -57,7 +60,8 @@ WEIR_API int weir_flights_run(weir_flights *f, const void *key, size_t key_len, 
 /*
  * From here on the key's load is not joined any more: the next caller starts
  * another, while those who wait still get what they wait for.  1 if there was
- * one, 0, -EINVAL.  Never parks.
+ * one, 0, -EINVAL.  Never parks, but on another loop than the set's: then it
+ * may be -ECANCELED, -ENOMEM and WEIR_ENOFIBER, too.
  */
 WEIR_API int weir_flights_forget(weir_flights *f, const void *key, size_t key_len);
 

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "call/flight.h"
+#include "core/group.h"
 
 struct weir_flights {
     int poison;
@@ -145,15 +146,11 @@ void weir_flights_stats(const weir_flights *g, struct weir_flights_stats *out)
 
 /* --- calling -------------------------------------------------------------------------- */
 
-static int singleflight_key_check(weir_flights *g, const void *key, size_t len)
+static int singleflight_key_check(const weir_flights *g, const void *key, size_t len)
 {
     int r = weir_flights_error(g);
 
-    if (r == 0)
-        r = weir__home(&g->home);
-    if (r == 0 && ((!key && len) || len > WEIR__KEY_MAX))
-        r = -EINVAL;
-    return r;
+    return r == 0 && ((!key && len) || len > WEIR__KEY_MAX) ? -EINVAL : r;
 }
 
 /* A copy for this caller; the last one gets the value itself. */
@@ -205,17 +202,11 @@ static int singleflight_run(weir_flights *g, const void *key, size_t len, void *
     return shared < 0 ? shared : r;
 }
 
-int weir_flights_run(weir_flights *g, const void *key, size_t len, void *out, size_t size)
+static int singleflight_run_here(weir_flights *g, const void *key, size_t len, void *out)
 {
     struct weir__fiber *me = weir__self();
-    int r = singleflight_key_check(g, key, len);
+    int r = !me ? WEIR_ENOFIBER : me->node->why ? -ECANCELED : weir__flights_enter(&g->set);
 
-    if (r == 0 && !out)
-        r = -EINVAL;
-    if (r == 0 && size != g->opts.type.size)
-        r = WEIR_ETYPE;
-    if (r == 0)
-        r = !me ? WEIR_ENOFIBER : me->node->why ? -ECANCELED : weir__flights_enter(&g->set);
     if (r < 0)
         return r;
     g->stats.calls++;
@@ -224,15 +215,64 @@ int weir_flights_run(weir_flights *g, const void *key, size_t len, void *out, si
     return r;
 }
 
-int weir_flights_forget(weir_flights *g, const void *key, size_t len)
+static int singleflight_forget_here(weir_flights *g, const void *key, size_t len)
 {
-    int r = singleflight_key_check(g, key, len);
-    struct weir__flight *f;
+    struct weir__flight *f =
+        weir__flight_find(&g->set, weir__hash(&g->set.hash_key, key, len), key, len);
 
-    if (r < 0)
-        return r;
-    f = weir__flight_find(&g->set, weir__hash(&g->set.hash_key, key, len), key, len);
     if (f)
         weir__flight_disown(f);
     return f != NULL;
+}
+
+/* --- from another loop ------------------------------------------------------------------- */
+
+struct singleflight_question {
+    weir_flights *group;
+    const void *key;
+    size_t len;
+    void *out; /* NULL: to forget it */
+    int result;
+};
+
+static int singleflight_answer(void *arg)
+{
+    struct singleflight_question *q = arg;
+
+    q->result = q->out ? singleflight_run_here(q->group, q->key, q->len, q->out)
+                       : singleflight_forget_here(q->group, q->key, q->len);
+    return 0;
+}
+
+/* All of a set is on one loop: a fiber goes there; the caller's memory stays until it is back. */
+static int singleflight_ask(weir_flights *g, const void *key, size_t len, void *out)
+{
+    struct singleflight_question q = {g, key, len, out, -ECANCELED};
+    uint32_t home;
+    int r;
+
+    if (weir__home(&g->home) == 0)
+        return out ? singleflight_run_here(g, key, len, out)
+                   : singleflight_forget_here(g, key, len);
+    home = __atomic_load_n(&g->home, __ATOMIC_RELAXED);
+    r = weir__far_ask(home - 1, singleflight_answer, &q);
+    return r < 0 && q.result == -ECANCELED ? r : q.result;
+}
+
+int weir_flights_run(weir_flights *g, const void *key, size_t len, void *out, size_t size)
+{
+    int r = singleflight_key_check(g, key, len);
+
+    if (r == 0 && !out)
+        r = -EINVAL;
+    if (r == 0 && size != g->opts.type.size)
+        r = WEIR_ETYPE;
+    return r < 0 ? r : singleflight_ask(g, key, len, out);
+}
+
+int weir_flights_forget(weir_flights *g, const void *key, size_t len)
+{
+    int r = singleflight_key_check(g, key, len);
+
+    return r < 0 ? r : singleflight_ask(g, key, len, NULL);
 }

@@ -193,13 +193,13 @@ static struct weir__loop *far_numbered(uint64_t number)
     return NULL;
 }
 
-static int far_call_once(const struct weir__loop *to, int (*fn)(void *), void *arg)
+int weir__far_ask(uint32_t index, int (*fn)(void *), void *arg)
 {
     weir_scope *s = weir_scope_open(&(struct weir_scope_opts){.name = "far call"});
     int r = weir_scope_error(s), end;
 
     if (r == 0)
-        r = weir_go_on(s, (int)to->index, fn, arg, NULL);
+        r = weir_go_on(s, (int)index, fn, arg, NULL);
     end = weir_scope_close(&s);
     return r < 0 ? r : end;
 }
@@ -212,7 +212,7 @@ bool weir__far_call(uint64_t number, int (*fn)(void *), void *arg)
     if (!to || !weir__self())
         return false;
     (void)weir_shield_init(&shield, INT64_MAX);
-    while (far_call_once(to, fn, arg) == -ENOMEM) {
+    while (weir__far_ask(to->index, fn, arg) == -ENOMEM) {
         (void)weir_yield();
         (void)weir_sleep(weir_after(WEIR_MS(1)));
     }

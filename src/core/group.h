@@ -49,8 +49,13 @@ void weir__fars_cancel(weir_scope *s);
 /* A fiber of a scope that stands for another has ended. */
 void weir__far_ended(struct weir__far *far, const struct weir__fiber *f, int result);
 /*
- * Runs fn(arg), which gives 0, on a fiber of the loop with this number, and waits for it, deaf to
- * cancel; without memory it waits for some.  False if there is no such loop, or no fiber here.
+ * Runs fn(arg), which gives 0, on a fiber of the loop of an index, and waits for it; a cancel of
+ * this fiber is one of that.  0, or fn has not run or was cancelled: -ENOMEM, -ECANCELED.
+ */
+int weir__far_ask(uint32_t index, int (*fn)(void *), void *arg);
+/*
+ * The same on the loop with this number, deaf to cancel; without memory it waits for some.
+ * False if there is no such loop, or no fiber here.
  */
 bool weir__far_call(uint64_t number, int (*fn)(void *), void *arg);
 /* Whether its fiber is parked and nothing shields it; when all loops are still. */

@@ -1,6 +1,6 @@
 /*
- * Pools, caches and flights belong to the loop that uses them first; another
- * one is told so, and changes nothing.
+ * Pools and caches belong to the loop that uses them first; another one is told
+ * so, and changes nothing.  Flights live there and are asked from everywhere.
  */
 #include <string.h>
 #include <weir/cache.h>
@@ -195,45 +195,128 @@ TEST(a_cache_refuses_another_loop)
 
 /* --- flights ------------------------------------------------------------ */
 
+struct flights {
+    weir_flights *set;
+    struct weir_event gate;
+    int loads, loop;
+};
+
 static int flies(void *ctx, const void *key, size_t len, void *value)
 {
-    (void)ctx, (void)key, (void)len;
-    *(int *)value = 7;
-    return 0;
+    struct flights *w = ctx;
+
+    (void)len;
+    w->loads++;
+    w->loop = weir_loop_index();
+    if (*(const char *)key == 'e')
+        return -EIO;
+    *(int *)value = w->loads;
+    return weir_event_wait(&w->gate, WEIR_NEVER);
 }
 
-static int uses_foreign_flights(void *arg)
+static void flights_make(struct flights *w)
 {
-    struct weir_flights_stats stats;
-    weir_flights *f = arg;
-    int x = 0;
+    weir_event_init(&w->gate);
+    w->set = weir_flights_new(
+        &(struct weir_flights_opts){.type = WEIR_TYPE(int), .load = flies, .ctx = w});
+}
 
-    EQ(weir_flights_run(f, "k", 1, &x, sizeof x), -EXDEV);
-    EQ(weir_flights_forget(f, "k", 1), -EXDEV);
-    weir_flights_stats(f, &stats);
-    EQ(stats.calls, 0);
-    weir_flights_free(&f);
-    OK(f);
-    EQ(x, 0);
-    return 0;
+static int wants_k(void *arg)
+{
+    struct flights *w = arg;
+    int x = 0, r = weir_flights_run(w->set, "k", 1, &x, sizeof x);
+
+    return r < 0 ? r : x == 1 ? 0 : -ERANGE;
 }
 
 static int flights_main(void *arg)
 {
-    weir_flights *f =
-        weir_flights_new(&(struct weir_flights_opts){.type = WEIR_TYPE(int), .load = flies});
-    int x = 0;
+    struct flights w = {0};
+    weir_scope *s = weir_scope_open(NULL);
+    struct weir_flights_stats stats;
 
     (void)arg;
-    EQ(weir_flights_run(f, "k", 1, &x, sizeof x), 0);
-    EQ(x, 7);
-    elsewhere(uses_foreign_flights, f);
-    weir_flights_free(&f);
-    OK(!f);
+    flights_make(&w);
+    GO(s, wants_k, &w);
+    world_settle(); /* the set is this loop's */
+    for (int i = 0; i < 10; i++)
+        EQ(weir_go_on(s, i % 2, wants_k, &w, NULL), 0);
+    do {
+        EQ(weir_yield(), 0);
+        weir_flights_stats(w.set, &stats);
+    } while (stats.waiting < 11);
+    weir_event_set(&w.gate);
+    EQ(weir_scope_close(&s), 0);
+    EQ(w.loads, 1);
+    EQ(w.loop, 0);
+    weir_flights_free(&w.set);
+    OK(!w.set);
     return 0;
 }
 
-TEST(flights_refuse_another_loop)
+TEST(callers_on_several_loops_share_one_load)
 {
     EQ(on_two_loops(flights_main, NULL), 0);
+}
+
+static int asks_from_afar(void *arg)
+{
+    struct flights *w = arg;
+    struct weir_flights_stats stats;
+    int x = 5;
+
+    EQ(weir_flights_run(w->set, "e", 1, &x, sizeof x), -EIO);
+    EQ(x, 5);
+    EQ(weir_flights_run(w->set, NULL, 1, &x, sizeof x), -EINVAL);
+    EQ(weir_flights_run(w->set, "k", 1, NULL, sizeof x), -EINVAL);
+    EQ(weir_flights_run(w->set, "k", 1, &x, 1), WEIR_ETYPE);
+    EQ(weir_flights_forget(w->set, "nobody", 6), 0);
+    EQ(weir_flights_forget(w->set, "k", 1), 1); /* the load that the gate holds */
+    weir_flights_stats(w->set, &stats);
+    EQ(stats.calls, 0);
+    return 0;
+}
+
+static int leaves_from_afar(void *arg)
+{
+    struct flights *w = arg;
+    int x = 5;
+
+    EQ(weir_flights_run(w->set, "slow", 4, &x, sizeof x), -ECANCELED);
+    EQ(x, 5);
+    weir_flights_free(&w->set);
+    OK(w->set);
+    return 0;
+}
+
+static int afar_main(void *arg)
+{
+    struct flights w = {0};
+    weir_scope *s = weir_scope_open(NULL), *leavers;
+    struct weir_flights_stats stats;
+
+    (void)arg;
+    flights_make(&w);
+    GO(s, wants_k, &w);
+    world_settle();
+    elsewhere(asks_from_afar, &w);
+    leavers = weir_scope_open(NULL);
+    EQ(weir_go_on(leavers, 1, leaves_from_afar, &w, NULL), 0);
+    while (w.loads < 3)
+        EQ(weir_yield(), 0);
+    EQ(weir_scope_cancel(leavers, -ECANCELED), 0);
+    EQ(weir_scope_close(&leavers), -ECANCELED);
+    weir_flights_stats(w.set, &stats);
+    EQ(stats.abandoned, 1); /* the last who waited for it had left */
+    EQ(stats.failed, 1);
+    EQ(stats.loads, 3);
+    weir_event_set(&w.gate);
+    EQ(weir_scope_close(&s), 0);
+    weir_flights_free(&w.set);
+    return 0;
+}
+
+TEST(errors_forgetting_and_leaving_cross_the_loops)
+{
+    EQ(on_two_loops(afar_main, NULL), 0);
 }
