@@ -239,6 +239,59 @@ SIM_TEST(n_at_a_time_arrive_in_order_and_counted)
     return 0;
 }
 
+/* What sending nothing gives, which writes *done and reads no item. */
+static ssize_t send_none(weir_chan *ch, size_t size, weir_time deadline)
+{
+    size_t done = 7;
+    ssize_t r = weir_chan_send_n(ch, NULL, size, 0, &done, deadline);
+
+    EQ(done, 0);
+    return r;
+}
+
+static int send_none_ends(void *arg)
+{
+    weir_chan *ch = weir_chan_new(WEIR_TYPE(int), 1);
+    int v = 1;
+    (void)arg;
+    EQ(send_none(ch, sizeof v, WEIR_NEVER), 0);
+    EQ(weir_send(ch, &v, 0), 1);
+    EQ(send_none(ch, sizeof v, WEIR_NEVER), 0); /* there is no room, and none is needed */
+    EQ(send_none(ch, 1, 0), WEIR_ETYPE);
+    EQ(send_none(ch, sizeof v, 5), -EINVAL);
+    EQ(weir_chan_close(ch, 0), 0);
+    EQ(send_none(ch, sizeof v, 0), WEIR_ECLOSED);
+    weir_chan_free(&ch);
+    ch = weir_chan_new(WEIR_TYPE(int), 1);
+    EQ(weir_chan_close(ch, -EIO), 0);
+    EQ(send_none(ch, sizeof v, 0), -EIO);
+    weir_chan_free(&ch);
+    ch = weir_chan_new(WEIR_TYPE(int), 1);
+    EQ(weir_chan_shut(ch), 0);
+    EQ(send_none(ch, sizeof v, 0), -EPIPE);
+    weir_chan_free(&ch);
+    ch = weir_chan_with(WEIR_TYPE(int), &(struct weir_chan_opts){.overflow = WEIR_DROP_OLDEST});
+    EQ(send_none(ch, sizeof v, 0), -EINVAL); /* the code of the poisoned handle */
+    weir_chan_free(&ch);
+    ch = weir_chan_new(WEIR_TYPE(int), SIZE_MAX);
+    EQ(send_none(ch, sizeof v, 0), weir_chan_error(ch));
+    LT(weir_chan_error(ch), 0);
+    weir_chan_free(&ch);
+    EQ(send_none(NULL, sizeof v, 0), -EINVAL);
+    return 0;
+}
+
+TEST(sending_nothing_asks_whether_sends_are_taken)
+{
+    world_seeds(send_none_ends);
+}
+
+TEST(sending_nothing_asks_the_same_on_one_of_many_loops)
+{
+    NEEDS_THREADS();
+    EQ(weir_run(&(struct weir_config){.loops = 2, .alloc = test_alloc}, send_none_ends, NULL), 0);
+}
+
 SIM_TEST(a_partial_send_tells_how_many_went)
 {
     weir_chan *ch = weir_chan_new(WEIR_TYPE(int), 3);
