@@ -7,7 +7,8 @@
 # one all that BUILD_DIR has.  Each runs N times, each time with another WEIR_SEED, but not for longer
 # than ${SEEDS_LIMIT:-60} seconds: a line a program says how many runs there were and how many failed.
 # Below it each test that failed, with the command that repeats it.  The seeds come from one
-# that is printed first; SEEDS_FROM=n takes them again.  1 if a test failed, 2 if nothing ran.
+# that is printed first; SEEDS_FROM=n takes them again.  The tests' own timeouts are stretched by
+# ${TEST_TIMEOUT_MULT:-5}: a busy machine is no seed.  1 if a test failed, 2 if nothing ran.
 set -u
 [ "${1-}" != --one ] || {
     # One run, in the folder WORK; the name of the log is the seed.
@@ -33,6 +34,7 @@ shift 2
 cd "$(dirname "$self")/.." || exit 2
 from=${SEEDS_FROM:-$(od -An -N3 -tu4 /dev/urandom | tr -d ' ')}
 limit=${SEEDS_LIMIT:-60}
+export TEST_TIMEOUT_MULT="${TEST_TIMEOUT_MULT:-5}"
 work=$(mktemp -d) || exit 2
 trap 'rm -rf "$work"' EXIT
 trap 'exit 130' INT TERM
