@@ -69,7 +69,7 @@ struct weir_adaptive_token {
     uint32_t held;
 };
 
-/* 0, or -EINVAL; then every take is -EINVAL. */
+/* 0, or -EINVAL; then every take is -EINVAL.  NULL opts are the defaults. */
 WEIR_API int weir_adaptive_init(struct weir_adaptive *a, const struct weir_adaptive_opts *opts);
 
 /* 0: one more is under way.  WEIR_EFULL: as many as the limit are.  -EINVAL.  Never parks. */
@@ -80,7 +80,10 @@ WEIR_API WEIR_MUST_USE int weir_adaptive_take(struct weir_adaptive *a, weir_time
 WEIR_API int weir_adaptive_done(struct weir_adaptive *a, struct weir_adaptive_token *t,
                                 enum weir_adaptive_result result, weir_time now);
 
-/* Other options, and the limit stays, within them.  0; -EINVAL and no change. */
+/*
+ * Other options, and the limit stays, within them.  0; -EINVAL and no change.
+ * NULL opts are the defaults.
+ */
 WEIR_API int weir_adaptive_set(struct weir_adaptive *a, const struct weir_adaptive_opts *opts);
 
 /* How many may be under way, how many are, and the base in nanoseconds (0: not known yet). */

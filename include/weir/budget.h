@@ -71,7 +71,7 @@ WEIR_API int weir_budget_init(struct weir_budget *b, const struct weir_budget_op
 /*
  * Other options of the same form from now on; what was deposited and taken
  * stays, and the tokens are as full in proportion as before.  0, or -EINVAL
- * and nothing changed.
+ * and nothing changed.  NULL opts are the defaults.
  */
 WEIR_API int weir_budget_reconfigure(struct weir_budget *b, const struct weir_budget_opts *opts,
                                      weir_time now);

@@ -32,7 +32,7 @@ struct weir_bulkhead {
     uint32_t limit, used;
 };
 
-/* 0, or -EINVAL; then every take is -EINVAL. */
+/* 0, or -EINVAL, as for NULL opts, which have no limit; then every take is -EINVAL. */
 WEIR_API int weir_bulkhead_init(struct weir_bulkhead *b, const struct weir_bulkhead_opts *opts);
 
 /*

@@ -78,7 +78,9 @@ WEIR_API int weir_chan_recv(weir_chan *ch, void *item, size_t size, weir_time de
 
 /*
  * n at a time: all n are sent unless it fails.  *done is always set.  n, or
- * the failure.  The channel must not be freed before it returns.
+ * the failure.  With n = 0 it asks whether sends are taken at all: 0, also when
+ * full, or the failure that any send would have; never parks.  The channel must
+ * not be freed before it returns.
  */
 WEIR_API ssize_t weir_chan_send_n(weir_chan *ch, const void *items, size_t size, size_t n,
                                   size_t *done, weir_time deadline);

@@ -28,6 +28,7 @@ struct weir_codel {
     int above, dropping;
 };
 
+/* 0, or -EINVAL.  NULL opts are the defaults. */
 WEIR_API int weir_codel_init(struct weir_codel *c, const struct weir_codel_opts *opts);
 
 /* The head has waited so long: 1: refuse it and ask about the next; 0: it may be served. */

@@ -46,13 +46,13 @@ struct weir_hedge {
     uint64_t calls, sent, won, would;
 };
 
-/* 0, or -EINVAL; then nothing is hedged. */
+/* 0, or -EINVAL; then nothing is hedged.  NULL opts are the defaults. */
 WEIR_API int weir_hedge_init(struct weir_hedge *h, const struct weir_hedge_opts *opts);
 
 /*
  * Other options from now on; what was recorded and counted stays, and its own
  * budget.  A call under way sends no more than it might before.  0, or -EINVAL
- * and no change.
+ * and no change.  NULL opts are the defaults.
  */
 WEIR_API int weir_hedge_set(struct weir_hedge *h, const struct weir_hedge_opts *opts);
 

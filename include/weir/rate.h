@@ -49,7 +49,7 @@ struct weir_rate_ticket {
 };
 
 /*
- * 0, or -EINVAL: no rate, both spellings of it, reserved words, or a bucket
+ * 0, or -EINVAL: no rate (NULL opts have none), both spellings of it, reserved words, or a bucket
  * that takes longer than 18 years to fill.  Then every take is -EINVAL.
  */
 WEIR_API int weir_rate_init(struct weir_rate *r, const struct weir_rate_opts *opts);

@@ -126,7 +126,7 @@ struct weir_retry_outcome {
 
 #define WEIR_RETRY_STOP ((int64_t)INT64_MIN)
 
-/* 0, or -EINVAL; then it is one attempt and no more. */
+/* 0, or -EINVAL; then it is one attempt and no more.  NULL opts are the defaults. */
 WEIR_API int weir_retry_init(struct weir_retry *r, const struct weir_retry_opts *opts);
 
 /* A new operation starts: tells the budget. */
@@ -152,7 +152,7 @@ WEIR_API int64_t weir_retry_next(const struct weir_retry *r, struct weir_retry_s
 /*
  * Other options from now on, for operations under way too; attempts made and
  * waits drawn stay.  The budget is not touched, but may be another.  0, or
- * -EINVAL and nothing changed.
+ * -EINVAL and nothing changed.  NULL opts are the defaults.
  */
 WEIR_API int weir_retry_reconfigure(struct weir_retry *r, const struct weir_retry_opts *opts);
 

@@ -42,7 +42,7 @@ struct weir_shed {
     weir_time last;
 };
 
-/* 0; -EINVAL, then every take is. */
+/* 0; -EINVAL, then every take is.  NULL opts are the defaults. */
 WEIR_API int weir_shed_init(struct weir_shed *s, const struct weir_shed_opts *opts);
 
 /*

@@ -10,9 +10,11 @@
 
 enum { ADAPTIVE_MAX = 1 << 20, ADAPTIVE_DIP_EVERY = 16 };
 
+static const struct weir_adaptive_opts adaptive_defaults; /* zero is the default of each */
+
 static int adaptive_check(const struct weir_adaptive_opts *o)
 {
-    if (!o || (unsigned)o->law > WEIR_ADAPTIVE_VEGAS || o->reserved)
+    if ((unsigned)o->law > WEIR_ADAPTIVE_VEGAS || o->reserved)
         return -EINVAL;
     if (o->max > ADAPTIVE_MAX || o->initial > ADAPTIVE_MAX || o->window < 0 || o->slow < 0)
         return -EINVAL;
@@ -58,6 +60,7 @@ int weir_adaptive_init(struct weir_adaptive *a, const struct weir_adaptive_opts 
     static const struct weir_adaptive zero;
 
     *a = zero;
+    opts = opts ? opts : &adaptive_defaults;
     if (adaptive_check(opts) < 0)
         return -EINVAL;
     a->opts = *opts;
@@ -71,6 +74,7 @@ int weir_adaptive_init(struct weir_adaptive *a, const struct weir_adaptive_opts 
 
 int weir_adaptive_set(struct weir_adaptive *a, const struct weir_adaptive_opts *opts)
 {
+    opts = opts ? opts : &adaptive_defaults;
     if (adaptive_check(opts) < 0 || a->opts.max == 0)
         return -EINVAL;
     a->opts = *opts;
@@ -177,10 +181,11 @@ static void adaptive_window_close(struct weir_adaptive *a, weir_time now)
 int weir_adaptive_done(struct weir_adaptive *a, struct weir_adaptive_token *t,
                        enum weir_adaptive_result result, weir_time now)
 {
-    weir_span took = weir__max64(1, weir__sat_sub(now, t->start));
+    weir_span took;
 
-    if (!t->held || a->inflight == 0)
+    if (!t || !t->held || a->inflight == 0)
         return -EINVAL;
+    took = weir__max64(1, weir__sat_sub(now, t->start));
     t->held = 0;
     a->inflight--;
     if (result == WEIR_ADAPTIVE_IGNORED || t->start < a->began)

@@ -9,10 +9,12 @@
 
 int weir_codel_init(struct weir_codel *c, const struct weir_codel_opts *opts)
 {
+    static const struct weir_codel_opts defaults;
     static const struct weir_codel zero;
 
     *c = zero;
-    if (!opts || opts->target < 0 || opts->interval < 0)
+    opts = opts ? opts : &defaults;
+    if (opts->target < 0 || opts->interval < 0)
         return -EINVAL;
     c->target = opts->target ? opts->target : WEIR_MS(5);
     c->interval = opts->interval ? opts->interval : WEIR_MS(100);

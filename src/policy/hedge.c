@@ -12,6 +12,8 @@
 
 enum { HEDGE_FINE = 5, HEDGE_SHIFT = 10 }; /* 2^5 buckets an octave, from 2^10 ns on */
 
+static const struct weir_hedge_opts hedge_defaults; /* zero is the default of each */
+
 static int hedge_check(const struct weir_hedge_opts *o)
 {
     if ((o->percent && (o->percent < 50 || o->percent > 99)) || o->hedges > 8 || o->mode > WEIR_OFF)
@@ -38,7 +40,8 @@ int weir_hedge_set(struct weir_hedge *h, const struct weir_hedge_opts *opts)
 {
     int r = -EINVAL;
 
-    if (!opts || hedge_check(opts) < 0)
+    opts = opts ? opts : &hedge_defaults;
+    if (hedge_check(opts) < 0)
         return r;
     weir__budget_enter(); /* calls on other loops may be looking */
     if (h->opts.hedges > 0) {
@@ -54,7 +57,8 @@ int weir_hedge_init(struct weir_hedge *h, const struct weir_hedge_opts *opts)
     static const struct weir_hedge zero;
 
     *h = zero;
-    if (!opts || hedge_check(opts) < 0)
+    opts = opts ? opts : &hedge_defaults;
+    if (hedge_check(opts) < 0)
         return -EINVAL;
     hedge_configure(h, opts);
     h->since = INT64_MIN;

@@ -9,13 +9,11 @@
 
 int weir_shed_init(struct weir_shed *s, const struct weir_shed_opts *opts)
 {
+    static const struct weir_shed_opts defaults;
     static const struct weir_shed zero;
-    struct weir_shed_opts o;
+    struct weir_shed_opts o = opts ? *opts : defaults;
 
     *s = zero;
-    if (!opts)
-        return -EINVAL;
-    o = *opts;
     o.k_milli = o.k_milli ? o.k_milli : 2000;
     o.max_percent = o.max_percent ? o.max_percent : 95;
     o.window = o.window ? o.window : WEIR_S(120);

@@ -21,7 +21,7 @@ start() { # FLAG ...: sets $pid and $url
     tries=0
     until url=$(sed -n '1s/^listening //p' out) && [ -n "$url" ]; do
         tries=$((tries + 1))
-        [ $tries -lt 200 ] || { echo "Bail out! weir chaos did not start"; cat err; exit 1; }
+        [ $tries -lt 2000 ] || { echo "Bail out! weir chaos did not start"; cat err; exit 1; }
         sleep 0.02
     done
 }

@@ -22,7 +22,7 @@ server() { # FLAG ...: sets $pid and $url
     tries=0
     until url=$(sed -n '1s/^listening //p' listening) && [ -n "$url" ]; do
         tries=$((tries + 1))
-        [ $tries -lt 200 ] || { echo "Bail out! weir chaos did not start"; cat chaos.err; exit 1; }
+        [ $tries -lt 2000 ] || { echo "Bail out! weir chaos did not start"; cat chaos.err; exit 1; }
         sleep 0.02
     done
 }
@@ -104,15 +104,19 @@ fetch -j 2 --halt now,fail=3 "@list"
 same "$code $(summary | awk '{ print ($1 == $2 + $3 + $4), ($3 >= 3 && $3 < 10) }')" '5 1 1' \
     '--halt stops it and the sum holds'
 rm -f code
+: >out # what is in it from now on is the next one's
 mkfifo lines
-(urls 1 3; echo "$url/delay/700"; sleep 5) >lines &
+{ urls 1 3; echo "$url/delay/700"; } >list # in one piece: it has read the fourth when three are done
+(cat list; exec sleep 600) >lines &
+feeder=$!
 "$weir" fetch <lines >out 2>err &
 fetch_pid=$!
 tries=0
-until [ "$(wc -l <out)" -ge 3 ] || [ $tries -gt 200 ]; do sleep 0.02; tries=$((tries + 1)); done
+until [ "$(wc -l <out)" -ge 3 ] || [ $tries -gt 2000 ]; do sleep 0.02; tries=$((tries + 1)); done
 kill -INT $fetch_pid
 wait $fetch_pid
 echo $? >code
+kill $feeder
 same "$(cat code) $(summary)" '130 4 4 0 0' 'SIGINT lets what is in flight finish, and is 130'
 
 # --- a server that misbehaves ---

@@ -91,7 +91,7 @@ answers() {
     tries=0
     until "$weir" fetch --quiet --retry 0 "$1" | grep -q '"status":[0-9]'; do
         tries=$((tries + 1))
-        [ $tries -lt 100 ] || return 1
+        [ $tries -lt 1000 ] || return 1
         sleep 0.02
     done
 }

@@ -9,7 +9,7 @@ chaos_start() {
     tries=0
     until url=$(sed -n '1s/^listening //p' chaos.out) && [ -n "$url" ]; do
         tries=$((tries + 1))
-        if [ $tries -gt 100 ]; then
+        if [ $tries -gt 800 ]; then
             echo "weir chaos did not start:" >&2
             cat chaos.err >&2
             exit 99

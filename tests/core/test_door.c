@@ -132,6 +132,8 @@ static void *tries(void *arg)
     EQ(weir_recv(w->ch, &x, 0), -EAGAIN);
     EQ(weir_chan_send_n(w->ch, three, sizeof *three, 3, &n, weir_after(WEIR_MS(1))), -ETIMEDOUT);
     EQ(n, 1);
+    EQ(weir_chan_send_n(w->ch, three, sizeof *three, 0, &n, 0), 0);
+    EQ(weir_chan_send_n(NULL, three, sizeof *three, 0, &n, 0), -EINVAL);
     EQ(weir_chan_producer_add(w->ch), 0);
     EQ(weir_chan_producer_done(w->ch, -EIO), 0);
     EQ(weir_chan_close(w->ch, 0), WEIR_ECLOSED);
@@ -139,6 +141,7 @@ static void *tries(void *arg)
     EQ(stats.length, 1);
     EQ(weir_chan_shut(w->ch), 0);
     EQ(weir_send(w->ch, &x, WEIR_NEVER), -EPIPE);
+    EQ(weir_chan_send_n(w->ch, three, sizeof *three, 0, &n, 0), -EPIPE);
     weir_chan_free(&w->ch);
     OK(!w->ch);
     EQ(weir_door_leave(), 0);

@@ -317,10 +317,10 @@ TEST(bad_options_are_refused)
         EQ(weir_adaptive_take(&a, WEIR_EPOCH, &t), -EINVAL);
         EQ(weir_adaptive_set(&a, &(struct weir_adaptive_opts){0}), -EINVAL);
     }
-    EQ(weir_adaptive_init(&a, NULL), -EINVAL);
     a = limit_of(WEIR_ADAPTIVE_VEGAS, 500);
     EQ(weir_adaptive_set(&a, &bad[0]), -EINVAL);
     EQ(weir_adaptive_limit(&a), 20);
+    EQ(weir_adaptive_done(&a, NULL, WEIR_ADAPTIVE_OK, WEIR_EPOCH), -EINVAL);
     EQ(weir_adaptive_set(&a, &(struct weir_adaptive_opts){.max = 7}), 0);
     EQ(weir_adaptive_limit(&a), 7);
 }

@@ -282,40 +282,50 @@ TEST(more_groups_than_workers)
 
 /* --- a dump while others run ----------------------------------------------------------------- */
 
+struct kept {
+    struct weir_mutex m;
+    struct weir_event held, dumped;
+};
+
+/* Has the mutex from before the dump until after it. */
 static int keeps(void *arg)
 {
-    struct weir_mutex *m = arg;
-    int r = weir_mutex_lock(m, WEIR_NEVER);
+    struct kept *k = arg;
+    int r = weir_mutex_lock(&k->m, WEIR_NEVER);
 
+    weir_event_set(&k->held);
     if (r == 0)
-        r = weir_sleep(weir_after(WEIR_MS(20)));
-    EQ(weir_mutex_unlock(m), 0);
+        r = weir_event_wait(&k->dumped, WEIR_NEVER);
+    EQ(weir_mutex_unlock(&k->m), 0);
     return r;
 }
 
 static int wants(void *arg)
 {
-    struct weir_mutex *m = arg;
-    int r = weir_mutex_lock(m, WEIR_NEVER);
+    struct kept *k = arg;
+    int r = weir_mutex_lock(&k->m, WEIR_NEVER);
 
-    return r < 0 ? r : weir_mutex_unlock(m);
+    return r < 0 ? r : weir_mutex_unlock(&k->m);
 }
 
 static int dumps(void *arg)
 {
-    struct weir_mutex m;
+    struct kept k;
     weir_scope *s = weir_scope_open(NULL);
     int fds[2];
     ssize_t n;
 
     (void)arg;
-    weir_mutex_init(&m);
+    weir_mutex_init(&k.m);
+    weir_event_init(&k.held);
+    weir_event_init(&k.dumped);
     EQ(pipe2(fds, O_CLOEXEC), 0);
-    EQ(weir_go_on(s, 1, keeps, &m, NULL), 0);
-    EQ(weir_sleep(weir_after(WEIR_MS(5))), 0);
-    EQ(weir_go_with(s, wants, &m, &(struct weir_go_opts){.name = "wanter"}), 0);
+    EQ(weir_go_on(s, 1, keeps, &k, NULL), 0);
+    EQ(weir_event_wait(&k.held, WEIR_NEVER), 0);
+    EQ(weir_go_with(s, wants, &k, &(struct weir_go_opts){.name = "wanter"}), 0);
     EQ(weir_yield(), 0);
     EQ(weir_dump(fds[1]), 0);
+    weir_event_set(&k.dumped);
     close(fds[1]);
     n = read(fds[0], told, sizeof told - 1);
     close(fds[0]);

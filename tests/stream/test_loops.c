@@ -2,25 +2,10 @@
  * test_loops.c -- streams on several loops: whose a stream is, and the stage as
  * a crossing.
  */
+#include "core/loops_world.h"
 #include "stream/ints.h"
 
-enum { LOOPS = 3, SEEDS = 20 };
-
-static int loops_run(uint32_t loops, int (*fn)(void *), void *arg)
-{
-    struct weir_config c = {.loops = loops}; /* malloc: test_alloc is for one thread */
-
-    return weir_run(&c, fn, arg);
-}
-
-/* A test whose body is a fiber of the first of three loops. */
-#define LOOPS_TEST(NAME)                                                                           \
-    static int NAME##__fiber(void *loops__arg);                                                    \
-    TEST(NAME)                                                                                     \
-    {                                                                                              \
-        EQ(loops_run(LOOPS, NAME##__fiber, NULL), 0);                                              \
-    }                                                                                              \
-    static int NAME##__fiber(void *loops__arg __attribute__((unused)))
+enum { SEEDS = 20 };
 
 /* fn(arg) on the loop with this index, waited for. */
 static int on_loop(int loop, int (*fn)(void *), void *arg)
