@@ -165,7 +165,8 @@ struct weir_select {
  * disabled in silence.  Fair among ready cases.  All other cases are dequeued
  * before it returns, so no item is lost in them.  -ETIMEDOUT, -ECANCELED,
  * -EINVAL for n outside 1 .. 64 or two cases for one direction of a descriptor,
- * WEIR_ETYPE, -EXDEV for a scope of another loop, -EAGAIN with a deadline of 0.
+ * WEIR_ETYPE, -EXDEV for a scope of another loop of which the caller is no
+ * member, -EAGAIN with a deadline of 0.
  */
 WEIR_API int weir_select(struct weir_select *cases, size_t n, weir_time deadline);
 

@@ -78,9 +78,9 @@ WEIR_API int weir_scope_cancel(weir_scope *s, int why);
 WEIR_API int weir_scope_close(weir_scope **s);
 
 /*
- * Graceful end: no more fibers start, WEIR_ON_STOP(s) fires in select, then
- * waits until `deadline` and cancels what is left.  How many were cut, or
- * negative.  The scope must still be closed.
+ * Graceful end: no more fibers start, WEIR_ON_STOP(s) fires in select (for
+ * members on other loops too), then waits until `deadline` and cancels what is
+ * left.  How many were cut, or negative.  The scope must still be closed.
  */
 WEIR_API int weir_scope_drain(weir_scope *s, weir_time deadline);
 

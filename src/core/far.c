@@ -3,11 +3,12 @@
  *
  *     home                               the other loop
  *     counts it, posts `start`     ->    a scope of its own under the top, one fiber in it
+ *     drained: posts `drain`       ->    says so to who waits for a stop there
  *     cancelled: posts `cancel`    ->    cancels that scope; nothing if the fiber has ended
  *     books the result             <-    the fiber has ended: frees the scope, posts `back`
  *
- * `start` comes before `cancel`, for an inbox keeps the order.  The record is
- * freed by the last of: `back` read, `cancel` read.
+ * `start` comes before the others, for an inbox keeps the order.  The record is
+ * freed by the last of: `back` read, `drain` read, `cancel` read.
  */
 #include <string.h>
 
@@ -16,11 +17,11 @@
 #include "core/local.h"
 
 struct weir__far {
-    struct weir__letter start, cancel, back;
+    struct weir__letter start, drain, cancel, back;
     struct weir__list link; /* home's */
     weir_scope *home;
     struct weir__loop *to;
-    bool cancelled; /* home's: `cancel` has been posted */
+    bool drained, cancelled; /* home's: `drain`, `cancel` has been posted */
     int why;
     weir_scope *scope; /* the other loop's; NULL once it has ended */
     int (*fn)(void *);
@@ -92,7 +93,8 @@ static void far_starts(struct weir__letter *letter)
     struct weir_go_opts opts = {.name = far->name, .stack = far->opts.stack};
     struct weir__fiber *f;
 
-    __atomic_sub_fetch(&l->coming, 1, __ATOMIC_RELAXED);
+    weir__loop_idles(l, false); /* first: who places fibers must not take it for one that sleeps */
+    __atomic_sub_fetch(&l->coming, 1, __ATOMIC_RELEASE);
     far->scope = weir__scope_new(&l->top->node, NULL,
                                  &(struct weir_scope_opts){.on_error = WEIR_KEEP, .name = "far"});
     if (!far->scope || weir__fiber_start(far->scope, far_main, far, &opts, far->site) < 0) {
@@ -105,6 +107,32 @@ static void far_starts(struct weir__letter *letter)
     f->placed = true;
     f->feeds = far->opts.feeds; /* home has counted it in */
     f->drains = far->opts.drains;
+}
+
+static void far_drained(struct weir__letter *letter)
+{
+    struct weir__far *far = WEIR__ENTRY(letter, struct weir__far, drain);
+
+    if (far->scope) {
+        far->scope->draining = true;
+        weir__wake_all(&far->scope->stop_waiters, 1);
+    }
+    far_unref(far);
+}
+
+weir_scope *weir__far_stand_in(weir_scope *s)
+{
+    const struct weir__fiber *me = weir__self();
+
+    if (s->poison || !weir__loop_get() || WEIR__LIKELY(s->loop == weir__loop_get()))
+        return s;
+    for (struct weir__node *n = me ? me->node : NULL; n; n = n->parent) {
+        weir_scope *here = (weir_scope *)n;
+
+        if (n->kind == WEIR__NODE_SCOPE && here->far && here->far->home == s)
+            return here;
+    }
+    return NULL;
 }
 
 static void far_cancelled(struct weir__letter *letter)
@@ -127,14 +155,30 @@ static void far_comes_back(struct weir__letter *letter)
     far_unref(far);
 }
 
+/* Once each; the record stays until it is read. */
+static void far_tell(struct weir__far *far, bool *told, struct weir__letter *letter)
+{
+    if (*told)
+        return;
+    *told = true;
+    __atomic_add_fetch(&far->refs, 1, __ATOMIC_RELAXED);
+    weir__group_post(far->to, letter);
+}
+
 static void far_cancel(struct weir__far *far, int why)
 {
-    if (far->cancelled)
-        return;
-    far->cancelled = true;
-    far->why = why;
-    __atomic_add_fetch(&far->refs, 1, __ATOMIC_RELAXED);
-    weir__group_post(far->to, &far->cancel);
+    if (!far->cancelled)
+        far->why = why;
+    far_tell(far, &far->cancelled, &far->cancel);
+}
+
+void weir__fars_drain(weir_scope *s)
+{
+    for (struct weir__list *i = s->fars.next; i != &s->fars; i = i->next) {
+        struct weir__far *far = WEIR__ENTRY(i, struct weir__far, link);
+
+        far_tell(far, &far->drained, &far->drain);
+    }
 }
 
 void weir__fars_cancel(weir_scope *s)
@@ -162,6 +206,7 @@ int weir__far_start(struct weir__loop *to, weir_scope *s, int (*fn)(void *), voi
     if (!far)
         return -ENOMEM;
     far->start = (struct weir__letter){.fn = far_starts, .counted = true};
+    far->drain = (struct weir__letter){.fn = far_drained, .counted = true};
     far->cancel = (struct weir__letter){.fn = far_cancelled, .counted = true};
     far->back = (struct weir__letter){.fn = far_comes_back, .counted = true};
     far->home = s;

@@ -81,7 +81,7 @@ void weir__group_sleep(struct weir__loop *l)
 /* The fibers placed there; a loop that is awake, or soon will be, comes after all that sleep. */
 static uint64_t group_load(const struct weir__loop *l)
 {
-    bool sleeps = !__atomic_load_n(&l->coming, __ATOMIC_RELAXED) && weir__loop_idle(l);
+    bool sleeps = !__atomic_load_n(&l->coming, __ATOMIC_ACQUIRE) && weir__loop_idle(l);
 
     return __atomic_load_n(&l->load, __ATOMIC_RELAXED) + (sleeps ? 0 : (uint64_t)1 << 32);
 }

@@ -46,6 +46,12 @@ struct weir__loop *weir__group_beyond(struct weir__loop *here, int n);
 int weir__far_start(struct weir__loop *to, weir_scope *s, int (*fn)(void *), void *arg,
                     const struct weir_go_opts *opts, const void *site);
 void weir__fars_cancel(weir_scope *s);
+void weir__fars_drain(weir_scope *s);
+/*
+ * The scope itself on its own loop; for a member that runs on another, what stands for it there,
+ * and is drained and cancelled when it is; NULL for anybody else.
+ */
+weir_scope *weir__far_stand_in(weir_scope *s);
 /* A fiber of a scope that stands for another has ended. */
 void weir__far_ended(struct weir__far *far, const struct weir__fiber *f, int result);
 /*

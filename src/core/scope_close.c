@@ -3,6 +3,7 @@
  * and pen that it has, and takes the first cause along.
  */
 #include "core/core.h"
+#include "core/group.h"
 #include "core/pen.h"
 
 struct scope_grace {
@@ -186,6 +187,7 @@ int weir_scope_drain(weir_scope *s, weir_time deadline)
     s->draining = true;
     s->plain = false;
     weir__wake_all(&s->stop_waiters, 1);
+    weir__fars_drain(s);
     weir__wake_all(&s->go_waiters, -ECANCELED);
     while (s->running && r == 0) {
         weir__waiter_init(&w, me, NULL);

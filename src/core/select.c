@@ -4,6 +4,7 @@
  * case that fired has moved an item.
  */
 #include "core/door.h"
+#include "core/group.h"
 #include "core/select.h"
 
 enum { SELECT_FEW = 4, SELECT_MOST = 64 };
@@ -34,9 +35,7 @@ static int select_check(const struct weir_select *cases, size_t n, weir_time dea
     for (size_t i = 0; i < n; i++) {
         const weir_chan *ch = cases[i].object;
 
-        if (ch && cases[i].kind == WEIR_SELECT_STOP && weir__loop_get() &&
-            !((const weir_scope *)cases[i].object)->poison &&
-            ((const weir_scope *)cases[i].object)->loop != weir__loop_get())
+        if (ch && cases[i].kind == WEIR_SELECT_STOP && !weir__far_stand_in(cases[i].object))
             return -EXDEV;
         if (cases[i].kind == WEIR_SELECT_FD) {
             if (select_fd_twice(cases, i) || weir__select_fd.check(&cases[i]) < 0)
@@ -83,7 +82,7 @@ static bool select_try(struct weir_select *c)
         return c->result != WEIR__CHAN_PARK;
     }
     if (c->kind == WEIR_SELECT_STOP) {
-        weir_scope *s = c->object;
+        const weir_scope *s = weir__far_stand_in(c->object);
 
         c->result = s->poison ? s->poison : s->draining || s->node.why;
         return c->result != 0;
@@ -103,7 +102,7 @@ static struct weir__list *select_list(struct weir_select *c)
     if (select_kinds[c->kind])
         return weir__list_of(select_kinds[c->kind]->queue(c->object));
     if (c->kind == WEIR_SELECT_STOP)
-        return &((weir_scope *)c->object)->stop_waiters;
+        return &weir__far_stand_in(c->object)->stop_waiters;
     return c->kind == WEIR_SELECT_RECV ? &ch->receivers : &ch->senders;
 }
 
@@ -164,14 +163,16 @@ static int select_wait(struct weir_select *cases, size_t n, weir_time deadline,
 
 static bool select_ready(const struct weir_select *c, const struct weir__fiber *me)
 {
-    const weir_scope *s = c->object;
     const weir_chan *ch = c->object;
 
     if (select_kinds[c->kind])
         return select_kinds[c->kind]->ready(c->object);
     weir__check(c->object); /* as select_check saw to */
-    if (c->kind == WEIR_SELECT_STOP)
+    if (c->kind == WEIR_SELECT_STOP) {
+        const weir_scope *s = weir__far_stand_in(c->object);
+
         return s->poison || s->draining || s->node.why;
+    }
     return ch->poison || weir__chan_ready(c->object, c->kind == WEIR_SELECT_RECV, c->item, me);
 }
 

@@ -5,6 +5,7 @@
  * take_until has a fiber for the event and one for the scope, which stand and
  * wait, and cut the pull that is going on when they are woken.
  */
+#include "core/group.h"
 #include "stream/shape.h"
 
 /* --- keep_alive ------------------------------------------------------------------- */
@@ -128,11 +129,12 @@ static int until_start(struct until *u)
 static bool until_reached(const struct until *u)
 {
     const struct weir_until_opts *o = &u->opts;
+    const weir_scope *stop = o->stop ? weir__far_stand_in(o->stop) : NULL;
 
     if (u->stopped || (o->event && o->event->set))
         return true;
     return (o->deadline && weir_now() >= o->deadline) ||
-           (o->stop && (o->stop->draining || o->stop->node.why));
+           (stop && (stop->draining || stop->node.why));
 }
 
 static ssize_t until_end(struct until *u)

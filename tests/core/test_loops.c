@@ -151,18 +151,82 @@ LOOPS_TEST(a_limit_counts_members_on_all_loops)
     return 0;
 }
 
+struct drained {
+    weir_scope *scope, *other;
+    int begun, stopped; /* atomic */
+};
+
+static int stops_when_told(void *arg)
+{
+    struct drained *w = arg;
+    struct weir_select stop[] = {WEIR_ON_STOP(w->scope)};
+
+    __atomic_add_fetch(&w->begun, 1, __ATOMIC_RELAXED);
+    EQ(weir_select(stop, 1, WEIR_NEVER), 0);
+    EQ(stop[0].result, 1);
+    EQ(weir_select(stop, 1, 0), 0); /* and from now on */
+    __atomic_add_fetch(&w->stopped, 1, __ATOMIC_RELAXED);
+    return 0;
+}
+
+static int ends_its_stream_when_told(void *arg)
+{
+    struct drained *w = arg;
+    weir_scope *nested = weir_scope_open(NULL);
+    weir_stream *s =
+        weir_take_until(weir_interval(&(struct weir_interval_opts){.period = WEIR_US(10)}),
+                        &(struct weir_until_opts){.stop = w->scope});
+
+    __atomic_add_fetch(&w->begun, 1, __ATOMIC_RELAXED);
+    EQ(weir_drain(&s), 0);
+    __atomic_add_fetch(&w->stopped, 1, __ATOMIC_RELAXED);
+    return weir_scope_close(&nested);
+}
+
+LOOPS_TEST(a_drain_is_told_on_all_loops)
+{
+    struct drained w = {.scope = weir_scope_open(NULL)};
+
+    for (int i = 0; i < 4 * LOOPS; i++)
+        GO_ON(w.scope, i % LOOPS, i < 2 * LOOPS ? stops_when_told : ends_its_stream_when_told, &w);
+    while (__atomic_load_n(&w.begun, __ATOMIC_RELAXED) < LOOPS) /* some have not begun */
+        EQ(weir_yield(), 0);
+    EQ(weir_scope_drain(w.scope, WEIR_NEVER), 0);
+    EQ(w.stopped, 4 * LOOPS);
+    EQ(weir_scope_close(&w.scope), 0);
+    return 0;
+}
+
+static int is_no_member(void *arg)
+{
+    struct drained *w = arg;
+    struct weir_select stop[] = {WEIR_ON_STOP(w->other)};
+
+    EQ(weir_select(stop, 1, 0), -EXDEV);
+    return 0;
+}
+
+LOOPS_TEST(only_members_hear_a_stop_from_another_loop)
+{
+    struct drained w = {.other = weir_scope_open(NULL)};
+
+    w.scope = weir_scope_open(NULL);
+    GO_ON(w.scope, 1, is_no_member, &w);
+    EQ(weir_scope_close(&w.scope), 0);
+    EQ(weir_scope_close(&w.other), 0);
+    return 0;
+}
+
 static int uses_a_foreign_scope(void *arg)
 {
     weir_scope *s = arg;
     struct weir_done d;
-    struct weir_select stop[] = {WEIR_ON_STOP(s)};
 
     EQ(weir_go(s, fiber_nothing, NULL), -EXDEV);
     EQ(weir_go_on(s, 0, fiber_nothing, NULL, NULL), -EXDEV);
     EQ(weir_scope_cancel(s, -EIO), -EXDEV);
     EQ(weir_scope_drain(s, WEIR_NEVER), -EXDEV);
     EQ(weir_scope_next(s, &d, 0), -EXDEV);
-    EQ(weir_select(stop, 1, 0), -EXDEV);
     EQ(weir_scope_close(&s), -EINVAL);
     return 0;
 }
