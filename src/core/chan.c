@@ -209,12 +209,15 @@ static int chan_overflow(weir_chan *ch, const void *item)
     return 1;
 }
 
+int weir__chan_refusal(const weir_chan *ch)
+{
+    return ch->shut ? -EPIPE : ch->why < 0 ? ch->why : WEIR_ECLOSED;
+}
+
 /* To one that is closed, or that weighs its items. */
 static __attribute__((noinline)) int chan_send_odd(weir_chan *ch, const void *item)
 {
-    if (ch->closed)
-        return ch->shut ? -EPIPE : ch->why < 0 ? ch->why : WEIR_ECLOSED;
-    return weir__weighed_send(ch, item);
+    return ch->closed ? weir__chan_refusal(ch) : weir__weighed_send(ch, item);
 }
 
 /* 1 done, WEIR__CHAN_PARK, or a failure. */
@@ -247,17 +250,6 @@ static inline int chan_recv_now(weir_chan *ch, void *item)
 }
 
 /* --- send and receive -------------------------------------------------- */
-
-static inline int chan_args(const weir_chan *ch, const void *item, size_t size, weir_time deadline)
-{
-    if (WEIR_ARG(ch && item) < 0)
-        return -EINVAL;
-    if (ch->poison)
-        return ch->poison;
-    if (WEIR_ARG_OR(size == ch->size, WEIR_ETYPE) < 0)
-        return WEIR_ETYPE;
-    return weir__deadline_check(deadline);
-}
 
 /* Stands in `list` until served.  What the other side left, or why the wait ended. */
 static inline __attribute__((always_inline)) int chan_stand(struct weir__loop *l,
@@ -390,7 +382,7 @@ static __attribute__((noinline)) int chan_send_slow(weir_chan *ch, const void *i
                                                     weir_time deadline)
 {
     struct weir__loop *l = weir__solo_here;
-    int r = chan_args(ch, item, size, deadline);
+    int r = weir__chan_args(ch, item, size, deadline);
 
     if (WEIR__UNLIKELY(r < 0))
         return r;
@@ -425,7 +417,7 @@ static __attribute__((noinline)) int chan_recv_slow(weir_chan *ch, void *item, s
                                                     weir_time deadline)
 {
     struct weir__loop *l = weir__solo_here;
-    int r = chan_args(ch, item, size, deadline);
+    int r = weir__chan_args(ch, item, size, deadline);
 
     if (WEIR__UNLIKELY(r < 0))
         return r;
@@ -456,139 +448,6 @@ int weir_chan_recv(weir_chan *ch, void *item, size_t size, weir_time deadline)
     return chan_recv_slow(ch, item, size, deadline);
 }
 
-/* --- n at a time ------------------------------------------------------- */
-
-/* A run is copied, not walked, but charged like as many single operations.  May let others run. */
-static void chan_charge_run(size_t n)
-{
-    struct weir__loop *l = weir__loop_get();
-
-    if (!l)
-        return;
-    l->budget = l->budget > n ? l->budget - (uint32_t)n : 0;
-    if (l->budget == 0)
-        weir__budget_spent(l);
-}
-
-/* As many as there is room for, when nobody waits for them; in two pieces at most. */
-static size_t chan_push_run(weir_chan *ch, const char *items, size_t n)
-{
-    size_t room = ch->capacity - ch->length, at = ch->head + ch->length, piece;
-
-    if (!ch->open_size || !room || !weir__list_empty(&ch->receivers))
-        return 0;
-    if (n > room)
-        n = room;
-    if (at >= ch->capacity)
-        at -= ch->capacity;
-    piece = n < ch->capacity - at ? n : ch->capacity - at;
-    memcpy(ch->ring + at * ch->size, items, piece * ch->size);
-    memcpy(ch->ring, items + piece * ch->size, (n - piece) * ch->size);
-    ch->length += n;
-    if (ch->length > ch->stats.high_water)
-        ch->stats.high_water = ch->length;
-    return n;
-}
-
-/* As many as are queued in one piece; waiting senders fill the places. */
-static size_t chan_take_run(weir_chan *ch, char *items, size_t max)
-{
-    size_t n = ch->length < ch->capacity - ch->head ? ch->length : ch->capacity - ch->head;
-
-    if (n > max)
-        n = max;
-    memcpy(items, ch->ring + ch->head * ch->size, n * ch->size);
-    ch->head += n;
-    if (ch->head == ch->capacity)
-        ch->head = 0;
-    ch->length -= n;
-    ch->stats.received += n;
-    while (ch->length < ch->capacity && chan_from_sender(ch, NULL))
-        ;
-    return n;
-}
-
-/* Nothing is to be sent: what a send would be told that needs no room. */
-static int chan_send_none(weir_chan *ch)
-{
-    struct weir__loop *g = weir__guard(&ch->lock);
-    int r = ch->closed ? chan_send_odd(ch, NULL) : 0;
-
-    weir__unguard(g, &ch->lock);
-    return r;
-}
-
-ssize_t weir_chan_send_n(weir_chan *ch, const void *items, size_t size, size_t n, size_t *done,
-                         weir_time deadline)
-{
-    const char *p = n ? items : "";
-    size_t k = 0;
-    int r;
-
-    if (!done)
-        return -EINVAL;
-    *done = 0;
-    r = chan_args(ch, p, size, deadline);
-    if (r < 0)
-        return r;
-    if (weir__outside())
-        return weir__outside_send_n(ch, items, size, n, done, deadline);
-    if (n == 0)
-        return chan_send_none(ch);
-    while (k < n && (r = weir_chan_send(ch, p + k * size, size, deadline)) > 0) {
-        struct weir__loop *g = weir__guard(&ch->lock);
-        size_t run = ++k < n ? chan_push_run(ch, p + k * size, n - k) : 0;
-
-        weir__unguard(g, &ch->lock);
-        k += run;
-        chan_charge_run(run);
-    }
-    *done = k;
-    return r > 0 ? (ssize_t)k : r;
-}
-
-/* What is there, without parking or letting others run. */
-static size_t chan_take_all(weir_chan *ch, char *items, size_t max)
-{
-    size_t k = 0;
-
-    while (k < max) {
-        if (ch->length)
-            k += chan_take_run(ch, items + k * ch->size, max - k);
-        else if (chan_recv_now(ch, items + k * ch->size) > 0)
-            k++;
-        else
-            break;
-    }
-    return k;
-}
-
-ssize_t weir_chan_recv_n(weir_chan *ch, void *items, size_t size, size_t max, size_t *done,
-                         weir_time deadline)
-{
-    struct weir__loop *g;
-    int r;
-
-    if (!done)
-        return -EINVAL;
-    *done = 0;
-    r = max ? chan_args(ch, items, size, deadline) : -EINVAL;
-    if (r < 0)
-        return r;
-    if (weir__outside())
-        return weir__outside_recv_n(ch, items, size, max, done, deadline);
-    g = weir__guard(&ch->lock);
-    *done = chan_take_all(ch, items, max);
-    weir__unguard(g, &ch->lock);
-    if (*done) {
-        chan_charge_run(*done); /* last: the channel may be gone when this returns */
-        return (ssize_t)*done;
-    }
-    r = weir_chan_recv(ch, items, size, deadline); /* and one that had to wait is given alone */
-    *done = r > 0;
-    return r;
-}
-
 int weir__chan_send_now(weir_chan *ch, const void *item)
 {
     struct weir__loop *g = weir__guard(&ch->lock);
@@ -605,4 +464,14 @@ int weir__chan_recv_now(weir_chan *ch, void *item)
 
     weir__unguard(g, &ch->lock);
     return r;
+}
+
+bool weir__chan_from_sender(weir_chan *ch)
+{
+    return chan_from_sender(ch, NULL);
+}
+
+int weir__chan_recv_held(weir_chan *ch, void *item)
+{
+    return chan_recv_now(ch, item);
 }

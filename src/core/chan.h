@@ -78,6 +78,26 @@ int weir__weighed_send(weir_chan *ch, const void *item);
 bool weir__weighed_admit(weir_chan *ch);
 bool weir__weighed_ready(const weir_chan *ch, const void *item, const struct weir__fiber *me);
 
+/* What a send to a closed channel gives. */
+int weir__chan_refusal(const weir_chan *ch);
+
+static inline int weir__chan_args(const weir_chan *ch, const void *item, size_t size,
+                                  weir_time deadline)
+{
+    if (WEIR_ARG(ch && item) < 0)
+        return -EINVAL;
+    if (ch->poison)
+        return ch->poison;
+    if (WEIR_ARG_OR(size == ch->size, WEIR_ETYPE) < 0)
+        return WEIR_ETYPE;
+    return weir__deadline_check(deadline);
+}
+
+/* Under the lock: the first waiting sender's item into the ring; false if none waits. */
+bool weir__chan_from_sender(weir_chan *ch);
+/* Under the lock: as weir__chan_recv_now. */
+int weir__chan_recv_held(weir_chan *ch, void *item);
+
 /* One try, no charge: 1 done, WEIR__CHAN_PARK, or what weir_send and weir_recv give. */
 int weir__chan_send_now(weir_chan *ch, const void *item);
 int weir__chan_recv_now(weir_chan *ch, void *item);
