@@ -79,7 +79,8 @@ struct weir__http_transfer *weir__http_transfer_take(weir_http *c)
     c->refs++;
     t->next_free = NULL;
     t->phase = WEIR__HTTP_IN_CONNECT;
-    t->pulled = t->paused = t->follows = t->head_done = t->reading = t->no_body = t->once = false;
+    t->pulled = t->paused = t->follows = t->head_done = t->reading = t->lent = t->no_body =
+        t->once = false;
     t->why = t->sink_error = 0;
     t->named = 0;
     t->head.at = t->head.len = t->body.at = t->body.len = 0;
