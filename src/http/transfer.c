@@ -13,9 +13,12 @@
 
 /* --- buffers ----------------------------------------------------------- */
 
+/* Most heads fit, and each transfer of a pool has its own. */
+enum { TRANSFER_LEAST = 512 };
+
 int weir__http_buf_grow(struct weir__http_buf *b, size_t more)
 {
-    size_t cap = b->cap ? b->cap : 4096;
+    size_t cap = b->cap ? b->cap : TRANSFER_LEAST;
     char *data;
 
     if (more >= SIZE_MAX / 4 - b->len)

@@ -323,6 +323,26 @@ SERVED(a_transfer_whose_reader_sleeps_holds_at_most_256_KiB)
         weir_http_close(&resp[i]);
 }
 
+/* A list of addresses, say, needs no resolver: c-ares alone takes 74 KiB. */
+SERVED(a_client_that_asks_for_no_name_is_small)
+{
+    struct weir_http_req req = to("/ok");
+    struct weir_http_resp resp = {0};
+    size_t before = heap(), held;
+    weir_http *c;
+
+    if (HEAP_IS_FOREIGN)
+        SKIP("a sanitizer's malloc does not say what it gave out");
+    c = weir_http_new(&(struct weir_http_opts){.proxy = ""});
+    EQ(weir_http_do(c, &req, &resp), 0);
+    held = heap() - before;
+    test_note("%zu bytes with one connection", held);
+    LT(0, held);
+    LE(held, 96 << 10); /* 67 of it libcurl's and the first connection's */
+    weir_http_close(&resp);
+    weir_http_free(&c);
+}
+
 SERVED(a_truncated_body_that_is_read_ends_in_an_error)
 {
     struct weir_http_req req = to("/truncated");
