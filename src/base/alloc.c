@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* From here on calloc, which knows what is zero already: such memory is not touched before its use. */
+/* From here on calloc, which knows what is zero already: that is not touched before its use. */
 enum { ALLOC_LARGE = 4096 };
 
 static __thread struct weir_alloc alloc_current;
