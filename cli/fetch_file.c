@@ -35,9 +35,18 @@ static void file_forget(struct fetch_file *f)
     f->fd = -1;
 }
 
-int fetch_file_open(struct fetch_file *f, const char *dir, const struct fetch_job *job)
+struct file_birth {
+    struct fetch_file *f;
+    const char *dir;
+    const struct fetch_job *job;
+};
+
+/* On the loop's stack: printf alone would take each fiber another page of its own. */
+static int file_make(void *birth)
 {
-    int r = file_names(f, dir, job);
+    struct file_birth *b = birth;
+    struct fetch_file *f = b->f;
+    int r = file_names(f, b->dir, b->job);
     f->fd = -1;
     if (r == 0) {
         f->fd = open(f->temp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0666);
@@ -46,6 +55,12 @@ int fetch_file_open(struct fetch_file *f, const char *dir, const struct fetch_jo
     if (r < 0)
         file_forget(f);
     return r;
+}
+
+int fetch_file_open(struct fetch_file *f, const char *dir, const struct fetch_job *job)
+{
+    struct file_birth birth = {f, dir, job};
+    return weir_loop_call(file_make, &birth);
 }
 
 int fetch_file_write(struct fetch_file *f, const void *p, size_t n)

@@ -81,7 +81,7 @@ int64_t fetch_host_admit(struct fetch_host *h, const struct fetch_policy *p, str
             return wait > 0 ? wait : WEIR_S(1);
     }
     if (h->breaker != NULL) {
-        int64_t wait = weir_breaker_take(h->breaker, now, &job->token);
+        int64_t wait = weir_breaker_take(h->breaker, now, &job->work->token);
         *out_wait = wait > 0 ? wait : WEIR_S(1);
         if (wait != 0)
             return WEIR_EOPEN;
@@ -171,7 +171,7 @@ static void host_succeeded(struct fetch_host *h, const struct fetch_policy *p, w
 static bool host_auto_hit(const struct fetch_policy *p, const struct fetch_job *job,
                           enum fetch_outcome o)
 {
-    return p->timeout_auto && job->limit < p->max_time &&
+    return p->timeout_auto && job->work->limit < p->max_time &&
            (o == FETCH_TIMEOUT_TOTAL || o == FETCH_TIMEOUT_TTFB || o == FETCH_TIMEOUT_CONNECT);
 }
 
@@ -188,13 +188,13 @@ void fetch_host_learn(struct fetch_host *h, const struct fetch_policy *p, struct
     weir_span wait = r->outcome == FETCH_HTTP ? fetch_ra_wait(&p->ra, r->retry_after) : -1;
     host_seen(h, job);
     if (h->breaker != NULL)
-        (void)weir_breaker_done(h->breaker, &job->token, host_verdict(r), now, rng);
+        (void)weir_breaker_done(h->breaker, &job->work->token, host_verdict(r), now, rng);
     if (r->outcome == FETCH_OK)
         host_succeeded(h, p, now - fetch_job_try(job)->start);
     else if (wait >= 0)
         host_asked(h, p, fetch_job_try(job)->start, wait, now, rng);
     if (host_auto_hit(p, job, r->outcome)) {
-        job->auto_timeouts++;
+        job->work->auto_timeouts++;
         h->timeouts++;
     }
 }
@@ -207,7 +207,7 @@ weir_span fetch_host_limit(const struct fetch_host *h, const struct fetch_policy
     weir_span limit = FETCH_AUTO_FACTOR * fetch_hist_quantile(&h->hist, 990);
     if (limit < FETCH_AUTO_FLOOR)
         limit = FETCH_AUTO_FLOOR;
-    for (uint32_t n = job->auto_timeouts + h->timeouts / 8; n > 0 && limit < p->max_time; n--)
+    for (uint32_t n = job->work->auto_timeouts + h->timeouts / 8; n > 0 && limit < p->max_time; n--)
         limit *= 2;
     return limit < p->max_time ? limit : p->max_time;
 }
@@ -223,12 +223,12 @@ static weir_span host_draw(const struct fetch_policy *p, struct fetch_job *job,
     struct weir_backoff law;
     if (p->backoff.jitter == WEIR_JITTER_DECORRELATED) {
         (void)weir_backoff_init(&law, &p->backoff);
-        return weir_backoff_next(&law, &job->backoff, rng);
+        return weir_backoff_next(&law, &job->work->backoff, rng);
     }
     struct weir_backoff_opts o = p->backoff;
     (void)weir_backoff_init(&law, &o);
-    weir_span v = weir_backoff_level(&law, job->level / 2 + 1);
-    if (job->level % 2 == 1)
+    weir_span v = weir_backoff_level(&law, job->work->level / 2 + 1);
+    if (job->work->level % 2 == 1)
         v = v > o.cap / 2 ? o.cap : v + v / 100 * 41;
     o.base = v < o.cap ? v : o.cap;
     o.grow = WEIR_GROW_FIXED;
@@ -241,8 +241,8 @@ weir_span fetch_host_wait(const struct fetch_host *h, const struct fetch_policy 
                           struct fetch_job *job, const struct fetch_result *r, struct weir_rng *rng)
 {
     if (job->attempts > 1)
-        job->level += h->oks > job->host_ok_seen ? 1 : 2;
-    job->host_ok_seen = h->oks;
+        job->work->level += h->oks > job->work->host_ok_seen ? 1 : 2;
+    job->work->host_ok_seen = h->oks;
     weir_span wait = host_draw(p, job, rng);
     weir_span asked = r->outcome == FETCH_HTTP ? fetch_ra_wait(&p->ra, r->retry_after) : -1;
     if (asked < 0)

@@ -2,7 +2,7 @@
  * fetch_http.c -- one attempt, by libweir-http.
  *
  * A body reaches the item, or its file, only from a complete answer with a
- * status of 200 to 299.  Bodies that go to files pass through a small buffer;
+ * status of 200 to 299.  Bodies that go to files are written as they come;
  * those that go into records are held whole, up to --max-body.
  */
 #include "fetch.h"
@@ -13,7 +13,6 @@
 
 #include <weir/http.h>
 
-#define HTTP_BUFFER 16384
 #define HTTP_REDIRECTS 20
 
 struct fetch_client {
@@ -64,10 +63,10 @@ static void http_request(const struct fetch_opts *o, const struct fetch_job *job
         .redirects = o->follow ? HTTP_REDIRECTS : 0,
         .compressed = o->compressed,
         .max_body = o->max_body,
-        .connect_timeout = http_least(o->connect_timeout, job->limit),
-        .ttfb_timeout = http_least(o->ttfb_timeout, job->limit),
-        .idle_timeout = job->limit,
-        .total_timeout = job->limit,
+        .connect_timeout = http_least(o->connect_timeout, job->work->limit),
+        .ttfb_timeout = http_least(o->ttfb_timeout, job->work->limit),
+        .idle_timeout = job->work->limit,
+        .total_timeout = job->work->limit,
     };
 }
 
@@ -122,11 +121,11 @@ static int http_inline(struct fetch_client *c, struct fetch_job *job,
     (void)!weir_http_do(c->http, req, resp); /* resp->outcome says it all */
     if (http_outcome(resp) != FETCH_OK || resp->body_size == 0)
         return 0;
-    job->body = malloc(resp->body_size);
-    if (job->body == NULL)
+    job->work->body = malloc(resp->body_size);
+    if (job->work->body == NULL)
         return -ENOMEM;
-    memcpy(job->body, resp->body, resp->body_size);
-    job->body_len = resp->body_size;
+    memcpy(job->work->body, resp->body, resp->body_size);
+    job->work->body_len = resp->body_size;
     return 0;
 }
 
@@ -145,35 +144,49 @@ static int http_none(struct fetch_client *c, struct weir_http_req *req, struct w
     return 0;
 }
 
-/* Reads to the end; what comes goes into the file if there is one.  An error is the disk's. */
-static int http_copy(struct weir_http_resp *resp, struct fetch_file *f)
+/* A body on its way into a file, which is made once there is something good to put into it. */
+struct http_body {
+    const char *dir;
+    const struct fetch_job *job;
+    const struct weir_http_resp *resp;
+    struct fetch_file file;
+    bool opened;
+    int error; /* of the disk, not the server */
+};
+
+static int http_body_open(struct http_body *b)
 {
-    char buf[HTTP_BUFFER];
-    ssize_t n;
-    while ((n = weir_http_read(resp, buf, sizeof buf)) > 0) {
-        int r = f != NULL ? fetch_file_write(f, buf, (size_t)n) : 0;
-        if (r < 0)
-            return r;
-    }
-    return 0;
+    int r = b->opened ? 0 : fetch_file_open(&b->file, b->dir, b->job);
+    b->opened = r == 0;
+    return r;
 }
 
-static int http_file(struct fetch_client *c, struct fetch_job *job, const struct weir_http_req *req,
+static int http_body_put(void *ctx, const void *data, size_t size)
+{
+    struct http_body *b = ctx;
+    if (http_outcome(b->resp) != FETCH_OK)
+        return 0;
+    b->error = http_body_open(b);
+    if (b->error == 0)
+        b->error = fetch_file_write(&b->file, data, size);
+    return b->error;
+}
+
+static int http_file(struct fetch_client *c, struct fetch_job *job, struct weir_http_req *req,
                      struct weir_http_resp *resp)
 {
-    struct fetch_file f;
-    if (weir_http_open(c->http, req, resp) < 0)
-        return 0;
-    if (http_outcome(resp) != FETCH_OK)
-        return http_copy(resp, NULL);
-    int r = fetch_file_open(&f, c->opts->body_dir, job);
-    if (r < 0)
-        return r;
-    r = http_copy(resp, &f);
-    if (r == 0 && http_outcome(resp) == FETCH_OK)
-        return fetch_file_keep(&f, &job->file);
-    fetch_file_drop(&f);
-    return r;
+    struct http_body b = {.dir = c->opts->body_dir, .job = job, .resp = resp};
+    req->sink = http_body_put;
+    req->ctx = &b;
+    (void)!weir_http_do(c->http, req, resp);
+    bool whole = b.error == 0 && http_outcome(resp) == FETCH_OK;
+    if (whole)
+        b.error = http_body_open(&b); /* an empty body is a file too */
+    if (whole && b.error == 0)
+        return fetch_file_keep(&b.file, &job->work->file);
+    if (b.opened)
+        fetch_file_drop(&b.file);
+    return b.error;
 }
 
 int fetch_client_try(struct fetch_client *c, struct fetch_job *job, struct fetch_result *out)

@@ -22,6 +22,9 @@
 /* More than the longest URL, so that a full buffer without a line break is one line too long. */
 #define INPUT_BUFFER (FETCH_URL_MAX + 4096)
 
+/* Read at once: as long as lines are short, the rest of the buffer is never touched. */
+#define INPUT_PIECE 8192
+
 struct input_lines {
     size_t n;      /* bytes at the front of buf that are no whole line yet */
     bool skipping; /* the rest of a line that was too long */
@@ -88,7 +91,9 @@ static int input_read(struct fetch_run *run, int fd)
     in->skipping = false;
     int r = 0;
     while (r == 0) {
-        ssize_t n = weir_read(fd, in->buf + in->n, INPUT_BUFFER - 1 - in->n, WEIR_NEVER);
+        size_t room = INPUT_BUFFER - 1 - in->n;
+        ssize_t n =
+            weir_read(fd, in->buf + in->n, room < INPUT_PIECE ? room : INPUT_PIECE, WEIR_NEVER);
         if (n <= 0) {
             r = (int)n;
             break;

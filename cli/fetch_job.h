@@ -30,34 +30,43 @@ struct fetch_try {
 };
 
 struct fetch_host;
+struct fetch_job;
 
-struct fetch_job {
-    struct fetch_job *next, *prev; /* in one list at a time; prev only in flight */
-    struct fetch_node node;        /* in the heap while WAITING */
-    struct fetch_host *host;       /* NULL: the line is no URL */
-    void *run;                     /* whoever started the attempt */
-    uint64_t seq;
-    char *in; /* the line, as it came */
-    size_t in_len;
-    char *url; /* NULL: the line is no URL */
-    uint32_t origin_len, host_at, host_len;
-    enum fetch_state state;
-    weir_time read_at, due, end;
-    weir_span limit; /* of the running attempt */
+/* What an item needs from its first attempt on: most of those held have not got there. */
+struct fetch_work {
+    struct fetch_job *job;
+    struct fetch_node node; /* in the heap while WAITING */
+    struct fetch_job *prev; /* in flight: the other way of job->next */
+    void *run;              /* whoever started the attempt */
+    weir_span limit;        /* of the running attempt */
     struct fetch_try *tries;
-    uint32_t attempts, tries_cap;
+    struct fetch_try first; /* where the tries are as long as there is one */
+    uint32_t tries_cap;
     uint32_t level;         /* of the backoff, in half steps */
     uint32_t auto_timeouts; /* attempts that ran into the adaptive timeout */
     uint64_t host_ok_seen;  /* the host's successes when the last attempt ended */
     struct weir_backoff_state backoff;
     struct weir_breaker_token token;
     struct fetch_result last;
-    enum fetch_outcome outcome;
-    const char *problem; /* static text: why the line is no URL, or why it was left */
-    char *body;          /* of a good answer, with --body inline */
+    char *body; /* of a good answer, with --body inline */
     size_t body_len;
     char *file;  /* of a good answer, with --body file */
     char *error; /* the client's words for the last failure; NULL: none */
+};
+
+struct fetch_job {
+    struct fetch_job *next;  /* in one list at a time */
+    struct fetch_host *host; /* NULL: the line is no URL */
+    struct fetch_work *work; /* never NULL; before the first attempt it is nobody's, and const */
+    uint64_t seq;
+    char *url;           /* NULL: the line is no URL */
+    const char *problem; /* static text: why the line is no URL, or why it was left */
+    weir_time read_at, due, end;
+    uint32_t in_len, origin_len, host_at, host_len;
+    uint32_t attempts;
+    enum fetch_state state;
+    enum fetch_outcome outcome;
+    char in[]; /* the line, as it came */
 };
 
 /*
@@ -65,6 +74,9 @@ struct fetch_job {
  * line that is no URL gives a job that is DONE and `invalid`.  NULL: no memory.
  */
 struct fetch_job *fetch_job_new(const char *line, size_t len, uint64_t seq, weir_time now);
+
+/* Gives it work of its own, if it has none.  0, or -ENOMEM and nothing changed. */
+int fetch_job_prepare(struct fetch_job *job);
 
 /* An attempt starts: a new try is noted.  0, or -ENOMEM and nothing changed. */
 int fetch_job_start(struct fetch_job *job, weir_time now);

@@ -94,7 +94,7 @@ static void out_render(struct fetch_run *run, struct fetch_buf *b, struct fetch_
     struct fetch_job *job;
     while (b->n < OUT_BATCH && (job = fetch_list_pop(&run->over)) != NULL) {
         enum fetch_outcome o = run->counts.output_error != 0 ? FETCH_CANCELLED : job->outcome;
-        fetch_counts_add(batch, o, run->opts->dry_run ? 0 : job->attempts, job->last.bytes);
+        fetch_counts_add(batch, o, run->opts->dry_run ? 0 : job->attempts, job->work->last.bytes);
         if (run->counts.output_error == 0 && !run->opts->dry_run)
             fetch_record_put(b, job, run->opts->body, run->unix_epoch);
         else if (run->counts.output_error == 0)

@@ -53,7 +53,7 @@ static weir_span record_running(const struct fetch_job *job)
 {
     weir_span sum = 0;
     for (uint32_t i = 0; i < job->attempts; i++)
-        sum += job->tries[i].end - job->tries[i].start;
+        sum += job->work->tries[i].end - job->work->tries[i].start;
     return sum;
 }
 
@@ -64,10 +64,10 @@ static void record_ms(struct fetch_buf *b, const struct fetch_job *job)
     fetch_buf_text(b, ",\"ms\":{\"total\":");
     fetch_buf_millis(b, total);
     record_span(b, ",\"wait\":", total - record_running(job));
-    record_span(b, ",\"dns\":", job->last.dns);
-    record_span(b, ",\"connect\":", job->last.connect);
-    record_span(b, ",\"tls\":", job->last.tls);
-    record_span(b, ",\"ttfb\":", job->last.ttfb);
+    record_span(b, ",\"dns\":", job->work->last.dns);
+    record_span(b, ",\"connect\":", job->work->last.connect);
+    record_span(b, ",\"tls\":", job->work->last.tls);
+    record_span(b, ",\"ttfb\":", job->work->last.ttfb);
     fetch_buf_text(b, "}");
 }
 
@@ -97,7 +97,7 @@ static void record_tries(struct fetch_buf *b, const struct fetch_job *job, int64
     for (uint32_t i = 0; i < job->attempts; i++) {
         if (i > 0)
             fetch_buf_text(b, ",");
-        record_try(b, &job->tries[i], unix_epoch);
+        record_try(b, &job->work->tries[i], unix_epoch);
     }
     fetch_buf_text(b, "]");
 }
@@ -108,14 +108,14 @@ static void record_body(struct fetch_buf *b, const struct fetch_job *job, enum f
         return;
     if (body == FETCH_BODY_FILE) {
         fetch_buf_text(b, ",\"file\":");
-        fetch_buf_json(b, job->file != NULL ? job->file : "",
-                       job->file != NULL ? strlen(job->file) : 0);
-    } else if (fetch_utf8_is(job->body, job->body_len)) {
+        fetch_buf_json(b, job->work->file != NULL ? job->work->file : "",
+                       job->work->file != NULL ? strlen(job->work->file) : 0);
+    } else if (fetch_utf8_is(job->work->body, job->work->body_len)) {
         fetch_buf_text(b, ",\"body\":");
-        fetch_buf_json(b, job->body, job->body_len);
+        fetch_buf_json(b, job->work->body, job->work->body_len);
     } else {
         fetch_buf_text(b, ",\"body_b64\":\"");
-        fetch_buf_base64(b, job->body, job->body_len);
+        fetch_buf_base64(b, job->work->body, job->work->body_len);
         fetch_buf_text(b, "\"");
     }
 }
@@ -123,7 +123,7 @@ static void record_body(struct fetch_buf *b, const struct fetch_job *job, enum f
 static void record_error(struct fetch_buf *b, const struct fetch_job *job)
 {
     const char *problem = job->problem != NULL ? job->problem : "";
-    const char *error = job->error != NULL ? job->error : "";
+    const char *error = job->work->error != NULL ? job->work->error : "";
     if (job->outcome == FETCH_OK)
         return;
     fetch_buf_text(b, ",\"error\":");
@@ -145,11 +145,11 @@ void fetch_record_put(struct fetch_buf *b, const struct fetch_job *job, enum fet
     record_in(b, job);
     fetch_buf_text(b, job->outcome == FETCH_OK ? ",\"ok\":true," : ",\"ok\":false,");
     record_outcome(b, job->outcome);
-    record_status(b, job->last.status);
+    record_status(b, job->work->last.status);
     fetch_buf_text(b, ",\"attempts\":");
     fetch_buf_u64(b, job->attempts);
     fetch_buf_text(b, ",\"bytes\":");
-    fetch_buf_u64(b, job->last.bytes);
+    fetch_buf_u64(b, job->work->last.bytes);
     fetch_buf_text(b, ",\"t\":");
     fetch_buf_seconds(b, job->end + unix_epoch);
     record_ms(b, job);

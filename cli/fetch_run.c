@@ -56,22 +56,22 @@ static void run_over(struct fetch_run *run, struct fetch_job *job)
 
 static void run_flying_add(struct fetch_run *run, struct fetch_job *job)
 {
-    job->prev = NULL;
+    job->work->prev = NULL;
     job->next = run->flying;
     if (run->flying != NULL)
-        run->flying->prev = job;
+        run->flying->work->prev = job;
     run->flying = job;
 }
 
 static void run_flying_remove(struct fetch_run *run, struct fetch_job *job)
 {
-    if (job->prev != NULL)
-        job->prev->next = job->next;
+    if (job->work->prev != NULL)
+        job->work->prev->next = job->next;
     else
         run->flying = job->next;
     if (job->next != NULL)
-        job->next->prev = job->prev;
-    job->next = job->prev = NULL;
+        job->next->work->prev = job->work->prev;
+    job->next = job->work->prev = NULL;
 }
 
 static void run_landed(struct fetch_run *run, struct fetch_job *job, struct fetch_result *r)
@@ -87,7 +87,7 @@ static void run_landed(struct fetch_run *run, struct fetch_job *job, struct fetc
 static int run_attempt_main(void *arg)
 {
     struct fetch_job *job = arg;
-    struct fetch_run *run = job->run;
+    struct fetch_run *run = job->work->run;
     struct fetch_result r = {FETCH_CANCELLED, 0, -1, 0, -1, -1, -1, -1};
     int stored = fetch_client_try(run->client, job, &r);
     if (stored < 0 && run->counts.output_error == 0) {
@@ -105,7 +105,7 @@ static int run_attempt_main(void *arg)
 static void run_attempt(struct fetch_run *run, struct fetch_job *job)
 {
     struct fetch_result lost = {FETCH_CANCELLED, 0, -1, 0, -1, -1, -1, -1};
-    job->run = run;
+    job->work->run = run;
     run_flying_add(run, job);
     int r = weir_go(run->requests, run_attempt_main, job);
     if (r == 0)

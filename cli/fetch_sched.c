@@ -207,7 +207,7 @@ static void sched_tick(struct fetch_sched *s, weir_time now)
             sched_host_ready(s, h);
             continue;
         }
-        struct fetch_job *job = SCHED_OWNER(node, fetch_job);
+        struct fetch_job *job = SCHED_OWNER(node, fetch_work)->job;
         job->state = FETCH_QUEUED;
         s->waiting--;
         s->queued++;
@@ -232,14 +232,15 @@ static struct fetch_job *sched_start(struct fetch_sched *s, struct fetch_host *h
         job->due = h->paused_until;
     if (fetch_job_start(job, now) < 0) {
         if (h->breaker != NULL)
-            (void)weir_breaker_done(h->breaker, &job->token, WEIR_BREAKER_IGNORED, now, &s->rng);
+            (void)weir_breaker_done(h->breaker, &job->work->token, WEIR_BREAKER_IGNORED, now,
+                                    &s->rng);
         sched_host_until(s, h, now + WEIR_MS(10));
         return NULL;
     }
     if (s->policy.has_rate && weir_rate_take(&s->rate, 1, now) != 0)
         s->rate_at = now + WEIR_MS(1);
     (void)sched_take(s, h);
-    job->limit = fetch_host_limit(h, &s->policy, job);
+    job->work->limit = fetch_host_limit(h, &s->policy, job);
     h->running++;
     s->running++;
     s->requests++;
@@ -255,7 +256,9 @@ static struct fetch_job *sched_turn(struct fetch_sched *s, struct fetch_host *h,
         sched_host_rest(s, h);
         return NULL;
     }
-    int64_t wait = fetch_host_admit(h, &s->policy, job, now, &open_for);
+    int64_t wait = fetch_job_prepare(job) < 0
+                       ? WEIR_MS(10) /* no memory: try later */
+                       : fetch_host_admit(h, &s->policy, job, now, &open_for);
     if (wait == WEIR_EOPEN && s->policy.breaker_fail) {
         job = sched_take(s, h);
         sched_end(job, FETCH_BREAKER_OPEN, "the host's breaker is open", now);
@@ -313,7 +316,7 @@ static void sched_note(struct fetch_job *job, const struct fetch_result *r, weir
     t->outcome = (uint8_t)r->outcome;
     t->status = (int16_t)r->status;
     t->retry_after = r->retry_after;
-    job->last = *r;
+    job->work->last = *r;
     job->end = now;
 }
 
@@ -333,8 +336,8 @@ static bool sched_again(struct fetch_sched *s, struct fetch_job *job, const stru
         sched_end(job, FETCH_DEADLINE, "the next try would be past the job's deadline", now);
         return false;
     }
-    job->node.kind = SCHED_NODE_JOB;
-    if (fetch_heap_push(&s->heap, &job->node, now + wait) < 0)
+    job->work->node.kind = SCHED_NODE_JOB;
+    if (fetch_heap_push(&s->heap, &job->work->node, now + wait) < 0)
         return false;
     fetch_job_try(job)->wait = wait;
     job->due = now + wait;
@@ -389,7 +392,7 @@ void fetch_sched_stop(struct fetch_sched *s, enum fetch_outcome why, weir_time n
         fetch_heap_remove(&s->heap, node);
         if (node->kind == SCHED_NODE_JOB) {
             s->waiting--;
-            sched_stop_job(s, SCHED_OWNER(node, fetch_job), now);
+            sched_stop_job(s, SCHED_OWNER(node, fetch_work)->job, now);
         }
     }
     for (size_t i = 0; i < s->table_size; i++)

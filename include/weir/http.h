@@ -83,9 +83,12 @@ struct weir_http_req {
     weir_span idle_timeout;    /* between two pieces of the answer; 0: 60 s */
     weir_span total_timeout;   /* for everything; 0: none but the scope's */
     /*
-     * Takes the body, piece by piece, in the calling fiber; may park.  0, or
-     * a negative code that ends the request and is its result.  NULL: the
-     * body is collected in resp->body.
+     * Takes the body, piece by piece, in the calling fiber; may park.  A piece
+     * is lent until it returns.  0, or a negative code that ends the request
+     * and is its result.  From the first piece on *resp says what the head
+     * said (status, head, redirects ...), so that the sink may look; how it
+     * all ended, only when weir_http_do returns.  NULL: the body is collected
+     * in resp->body.
      */
     int (*sink)(void *ctx, const void *data, size_t size);
     void *ctx;

@@ -82,14 +82,17 @@ size_t weir__http_on_head(char *data, size_t one, size_t size, void *transfer)
 
 /* --- the body ---------------------------------------------------------- */
 
-/* Whole or not at all: libcurl keeps a piece that was refused by a pause, at most 16 KiB. */
+/*
+ * Whole or not at all: libcurl keeps a piece that was refused by a pause, at most 16 KiB.  While a
+ * sink looks at what is there, which it may park over, only what fits behind it may come.
+ */
 static size_t answer_hold(struct weir__http_transfer *t, const char *data, size_t size)
 {
     struct weir__http_buf *b = &t->body;
 
     if (size > WEIR__HTTP_HOLD)
         return answer_refuse(t, -EMSGSIZE);
-    if (b->len + size > WEIR__HTTP_HOLD) {
+    if (b->len + size > (t->lent ? b->cap - 1 : WEIR__HTTP_HOLD)) {
         t->paused = true;
         return CURL_WRITEFUNC_PAUSE;
     }

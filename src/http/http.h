@@ -60,6 +60,7 @@ struct weir__http_transfer {
     bool follows;   /* redirects are followed */
     bool head_done; /* the head of the final answer is whole */
     bool reading;   /* a fiber is in weir_http_read */
+    bool lent;      /* a sink looks at the body: it must not move */
     bool no_body;   /* HEAD */
     bool once;      /* not idempotent: never sent a second time */
     int why;        /* what a callback of ours refused to go on for; 0: nothing */

@@ -4,7 +4,8 @@
  * libcurl's own resolver takes a thread for each lookup.  Here a request to a
  * name that is not known waits for one query, which all requests to that host
  * and port share; then libcurl is handed the addresses and asks nobody.  What
- * is known stays known for as long as its TTL says, at most NAME_KEEP.
+ * is known stays known for as long as its TTL says, at most NAME_KEEP.  c-ares
+ * is set up for the first name, so a client of addresses does without.
  *
  * Left to libcurl, and so to the system: addresses, names without a dot and
  * those in .local (files, mDNS), what a proxy will resolve, the later hops of
@@ -53,12 +54,13 @@ struct name_sock {
 
 struct weir__http_names {
     weir_http *client;
-    ares_channel channel;
+    ares_channel channel; /* NULL: not yet, or there is none to be had */
     struct weir__timer timer;
     struct weir__hash_key key;
     struct name_sock *socks; /* kept: c-ares opens few */
     struct weir__list ages;
     uint32_t count;
+    bool opened;     /* the channel was tried for */
     bool proxied[2]; /* http, https: a proxy is asked, by the environment or the options */
     struct name *buckets[NAME_BUCKETS];
 };
@@ -348,13 +350,33 @@ static void name_ask(struct name *n)
     name_timer_set(n->names);
 }
 
+static int name_channel(struct weir__http_names *s, const char *servers)
+{
+    struct ares_options o = {.sock_state_cb = name_sock_state, .sock_state_cb_data = s};
+    int status = ares_init_options(&s->channel, &o, ARES_OPT_SOCK_STATE_CB);
+
+    if (status != ARES_SUCCESS) {
+        s->channel = NULL;
+        s->opened = status != ARES_ENOMEM;
+        return status == ARES_ENOMEM ? -ENOMEM : servers ? -EINVAL : 0;
+    }
+    s->opened = true;
+    if (servers && ares_set_servers_ports_csv(s->channel, servers) != ARES_SUCCESS)
+        return -EINVAL;
+    return 0;
+}
+
 int weir__http_name_find(struct weir__http_transfer *t, const char *url)
 {
     struct weir__http_names *s = t->client->names;
     bool tls = strncasecmp(url, "https:", 6) == 0;
     struct name key = {.until = 0}, *n;
 
-    if (!s || !s->channel || s->proxied[tls] || !name_of_url(&key, url, tls))
+    if (!s || s->proxied[tls] || !name_of_url(&key, url, tls))
+        return 1;
+    if (!s->opened && name_channel(s, NULL) < 0)
+        return -ENOMEM;
+    if (!s->channel)
         return 1;
     key.hash = weir__hash(&s->key, key.text, strlen(key.text));
     n = name_find(s, &key);
@@ -379,20 +401,6 @@ static bool name_env(const char *lower, const char *upper)
     return value && *value;
 }
 
-static int name_channel(struct weir__http_names *s, const char *servers)
-{
-    struct ares_options o = {.sock_state_cb = name_sock_state, .sock_state_cb_data = s};
-    int status = ares_init_options(&s->channel, &o, ARES_OPT_SOCK_STATE_CB);
-
-    if (status != ARES_SUCCESS) {
-        s->channel = NULL;
-        return status == ARES_ENOMEM ? -ENOMEM : servers ? -EINVAL : 0;
-    }
-    if (servers && ares_set_servers_ports_csv(s->channel, servers) != ARES_SUCCESS)
-        return -EINVAL;
-    return 0;
-}
-
 int weir__http_names_open(weir_http *c)
 {
     const char *proxy = c->opts.proxy;
@@ -412,7 +420,7 @@ int weir__http_names_open(weir_http *c)
     weir__list_init(&s->ages);
     s->proxied[0] = all || (!proxy && name_env("http_proxy", NULL));
     s->proxied[1] = all || (!proxy && name_env("https_proxy", "HTTPS_PROXY"));
-    return name_channel(s, c->opts.dns_servers);
+    return c->opts.dns_servers ? name_channel(s, c->opts.dns_servers) : 0;
 }
 
 void weir__http_names_free(weir_http *c)

@@ -159,12 +159,24 @@ static int request_start(weir_http *client, const struct weir_http_req *req, boo
     return r;
 }
 
+/* Before the first piece: what the head said.  The answer is nobody's to read or close yet. */
+static void request_foretell(struct weir__http_transfer *t, struct weir_http_resp *resp)
+{
+    (void)request_show(t, resp);
+    request_hide(resp);
+    resp->opaque = NULL;
+}
+
 /* Gives the pieces that are there to the sink: the sink may park, and more may come meanwhile. */
-static void request_pour(struct weir__http_transfer *t, const struct weir_http_req *req)
+static void request_pour(struct weir__http_transfer *t, const struct weir_http_req *req,
+                         struct weir_http_resp *resp)
 {
     struct weir__http_buf *b = &t->body;
     size_t to;
 
+    if (!resp->status)
+        request_foretell(t, resp);
+    t->lent = true;
     while (b->at < b->len && !t->sink_error) {
         to = b->len;
         t->sink_error = req->sink(req->ctx, b->data + b->at, to - b->at);
@@ -172,6 +184,7 @@ static void request_pour(struct weir__http_transfer *t, const struct weir_http_r
             t->sink_error = 0;
         b->at = to;
     }
+    t->lent = false;
     b->at = b->len = 0;
     if (t->sink_error)
         (void)weir_loop_call(request_cancel, t);
@@ -179,17 +192,18 @@ static void request_pour(struct weir__http_transfer *t, const struct weir_http_r
         (void)weir_loop_call(request_resume, t);
 }
 
-static void request_run(struct weir__http_transfer *t, const struct weir_http_req *req)
+static void request_run(struct weir__http_transfer *t, const struct weir_http_req *req,
+                        struct weir_http_resp *resp)
 {
     weir__check(t);
     while (t->phase != WEIR__HTTP_IN_DONE) {
         if (request_wait(t) < 0)
             return;
         if (t->pulled && t->body.at < t->body.len)
-            request_pour(t, req);
+            request_pour(t, req, resp);
     }
     if (t->pulled && t->out.error == 0 && t->body.at < t->body.len)
-        request_pour(t, req); /* it ended before the wait: what is left */
+        request_pour(t, req, resp); /* it ended before the wait: what is left */
     if (t->sink_error && t->out.error == 0) {
         t->out.outcome = WEIR_HTTP_SINK;
         t->out.error = t->sink_error;
@@ -209,7 +223,7 @@ int weir_http_do(weir_http *client, const struct weir_http_req *req, struct weir
     r = request_start(client, req, req && req->sink, &t);
     if (r < 0)
         return request_refused(resp, r);
-    request_run(t, req);
+    request_run(t, req, resp);
     r = request_show(t, resp);
     request_tell(resp);
     return r;

@@ -13,9 +13,12 @@
 
 /* --- buffers ----------------------------------------------------------- */
 
+/* Most heads fit, and each transfer of a pool has its own. */
+enum { TRANSFER_LEAST = 512 };
+
 int weir__http_buf_grow(struct weir__http_buf *b, size_t more)
 {
-    size_t cap = b->cap ? b->cap : 4096;
+    size_t cap = b->cap ? b->cap : TRANSFER_LEAST;
     char *data;
 
     if (more >= SIZE_MAX / 4 - b->len)
@@ -79,7 +82,8 @@ struct weir__http_transfer *weir__http_transfer_take(weir_http *c)
     c->refs++;
     t->next_free = NULL;
     t->phase = WEIR__HTTP_IN_CONNECT;
-    t->pulled = t->paused = t->follows = t->head_done = t->reading = t->no_body = t->once = false;
+    t->pulled = t->paused = t->follows = t->head_done = t->reading = t->lent = t->no_body =
+        t->once = false;
     t->why = t->sink_error = 0;
     t->named = 0;
     t->head.at = t->head.len = t->body.at = t->body.len = 0;

@@ -66,6 +66,12 @@ same "$code $(wc -l <records) $(wc -l <out)" '0 21 0' '@FILE and URL together, r
 fetch -O bodies "@list"
 same "$code $(find bodies -type f | wc -l) $(cat bodies/000019-20)" '0 20 {"path":"/u/20","n":5}' \
     '-O puts bodies into files'
+fetch -O some "$url/bytes/0" "$url/status/404" "$url/bytes/300000"
+same "$code $(cd some && wc -c * | awk '{ print $1, $2 }' | tr '\n' ' ')$(find some -name '.*' | wc -l)" \
+    '1 0 000000-0 300000 000002-300000 300000 total 0' '-O: an empty body is an empty file, a failure is none'
+: >file
+fetch -O file "$url/a"
+same "$code" 4 '-O into what is no directory is 4'
 fetch --body none "$url/bytes/100000"
 same "$code $(field bytes) $(count body)" '0 100000 0' '--body none leaves it out'
 fetch --max-body 64K "$url/bytes/100000"
@@ -129,6 +135,9 @@ same "$(awk 'match($0, /"url":"[^"]*"/) {
         if (substr($0, length($0) - length(want) + 1) == want) right++
     } END { print right + 0 }' out)" 400 'and every body is right'
 same "$(stat_of path)" 0 'no request came before Retry-After had passed'
+server --seed 1 --fail truncate:100%
+fetch -O cut --retry 1 --backoff 1ms..2ms "$url/bytes/200000"
+same "$code $(field outcome) $(find cut -type f | wc -l)" '1 truncated 0' '-O: a body that was cut leaves nothing'
 server --seed 1 --fail hang:100%:30s
 fetch --retry 0 -m 300ms "$url/a"
 same "$code $(count '"outcome":"timeout_')" '1 1' 'a hung server is a timeout'

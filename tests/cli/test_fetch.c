@@ -215,8 +215,8 @@ TEST(a_record_has_its_fields_in_order)
     struct fetch_result r = answer(200);
     r.ttfb = WEIR_MS(4);
     OK(done(&w, job, r));
-    job->body = strdup("{\"x\":1}");
-    job->body_len = 7;
+    job->work->body = strdup("{\"x\":1}");
+    job->work->body_len = 7;
     fetch_record_put(&b, job, FETCH_BODY_INLINE, -T0 + WEIR_S(100));
     world_deliver(&w, job);
     buf_is(&b,
@@ -227,6 +227,29 @@ TEST(a_record_has_its_fields_in_order)
            "\"status\":503,\"retry_after_ms\":1000.000,\"wait_ms\":1000.000},{\"due\":101.010000,"
            "\"t\":101.010000,\"ms\":5.000,\"outcome\":\"ok\",\"status\":200}],"
            "\"body\":\"{\\\"x\\\":1}\"}\n");
+    world_close(&w);
+}
+
+/* Most of what --window holds has made no attempt yet: there may be 20 x jobs of them. */
+TEST(an_item_that_waits_for_its_first_attempt_is_small)
+{
+    struct world w;
+    struct fetch_policy p = plain();
+    world_open(&w, &p);
+    LE(sizeof(struct fetch_job), 112u);
+    struct fetch_job *plainly = world_add(&w, "http://h/a"), *cut = world_add(&w, "http://h/a#b");
+    EQ(plainly->url, plainly->in); /* not twice */
+    STREQ(cut->url, "http://h/a");
+    STREQ(cut->in, "http://h/a#b");
+    EQ(plainly->work, cut->work); /* nobody's */
+    EQ(starts(&w), plainly);
+    OK(plainly->work != cut->work);
+    OK(done(&w, plainly, answer(200)));
+    world_deliver(&w, plainly);
+    fetch_sched_stop(&w.s, FETCH_HALTED, w.now);
+    EQ(fetch_sched_next(&w.s, w.now), cut);
+    EQ(cut->work->last.status, 0);
+    world_deliver(&w, cut);
     world_close(&w);
 }
 

@@ -17,7 +17,7 @@ TEST(a_good_answer_ends_an_item_at_its_first_try)
     struct fetch_job *job = world_add(&w, " http://h/a \r");
     STREQ(job->url, "http://h/a");
     EQ(starts(&w), job);
-    EQ(job->limit, WEIR_S(30));
+    EQ(job->work->limit, WEIR_S(30));
     OK(fetch_sched_next(&w.s, w.now) == NULL);
     w.now += WEIR_MS(20);
     OK(done(&w, job, answer(200)));
@@ -124,11 +124,11 @@ TEST(a_body_that_failed_is_dropped)
     world_open(&w, &p);
     struct fetch_job *job = world_add(&w, "http://h/a");
     EQ(starts(&w), job);
-    job->body = strdup("half");
-    job->body_len = 4;
+    job->work->body = strdup("half");
+    job->work->body_len = 4;
     OK(done(&w, job, broken(FETCH_TRUNCATED)));
-    OK(job->body == NULL);
-    EQ(job->body_len, 0);
+    OK(job->work->body == NULL);
+    EQ(job->work->body_len, 0);
     world_deliver(&w, job);
     world_close(&w);
 }
@@ -454,9 +454,9 @@ TEST(the_adaptive_timeout_is_ten_times_p99_between_its_floor_and_max_time)
         struct fetch_job *job = world_add(&w, "http://h/a");
         EQ(starts(&w), job);
         if (i < FETCH_AUTO_SAMPLES)
-            EQ(job->limit, WEIR_S(5));
+            EQ(job->work->limit, WEIR_S(5));
         else
-            EQ(job->limit, FETCH_AUTO_FLOOR);
+            EQ(job->work->limit, FETCH_AUTO_FLOOR);
         w.now += WEIR_MS(10);
         OK(done(&w, job, answer(200)));
         world_deliver(&w, job);
@@ -465,8 +465,8 @@ TEST(the_adaptive_timeout_is_ten_times_p99_between_its_floor_and_max_time)
     for (int i = 0; i < 5; i++) { /* an item that needs longer gets it */
         EQ(starts(&w), job);
         weir_span want = FETCH_AUTO_FLOOR << i;
-        EQ(job->limit, want < WEIR_S(5) ? want : WEIR_S(5));
-        w.now += job->limit;
+        EQ(job->work->limit, want < WEIR_S(5) ? want : WEIR_S(5));
+        w.now += job->work->limit;
         OK(!done(&w, job, broken(FETCH_TIMEOUT_TOTAL)));
         w.now += fetch_job_try(job)->wait;
     }
@@ -518,7 +518,7 @@ TEST(a_retry_past_the_deadline_is_given_up_at_once)
     EQ(starts(&w), job);
     OK(done(&w, job, asked(503, WEIR_S(60))));
     EQ(job->outcome, FETCH_DEADLINE);
-    EQ(job->last.status, 503);
+    EQ(job->work->last.status, 503);
     world_deliver(&w, job);
     world_close(&w);
 }

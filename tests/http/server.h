@@ -1,6 +1,6 @@
 /*
- * server.h -- a server on loopback that does what the path says: part of
- * test_http.c, in a file of its own for its length.
+ * server.h -- a server on loopback that does what the path says: what the tests
+ * of requests and of names share.
  */
 #ifndef TESTS_HTTP_SERVER_H
 #define TESTS_HTTP_SERVER_H
@@ -18,12 +18,14 @@
 #include <weir/io.h>
 #include <weir/run.h>
 #include <weir/scope.h>
+#include <weir/sync.h>
 
-enum { BIG = 4 << 20 };
+enum { BIG = 4 << 20, GROWING = 60000 };
 
 static struct {
     int listener, port, accepted, requests;
-    size_t sent; /* of /big */
+    size_t sent;             /* of /big */
+    struct weir_event taken; /* a sink has the first piece of /growing */
     weir_scope *scope;
     weir_http *client;
 } world;
@@ -57,6 +59,18 @@ static int serve_big(int fd)
         world.sent += done;
     }
     return r;
+}
+
+/* A little, and once somebody has it, much. */
+static int serve_growing(int fd)
+{
+    static char block[GROWING - 10];
+    size_t done;
+    int r = say(fd, "HTTP/1.1 200 OK\r\nContent-Length: 60000\r\nX-Test: yes\r\n\r\nbbbbbbbbbb");
+
+    memset(block, 'b', sizeof block);
+    (void)weir_event_wait(&world.taken, weir_after(WEIR_S(2)));
+    return r == 0 && weir_write_all(fd, block, sizeof block, &done, WEIR_NEVER) < 0 ? -EPIPE : r;
 }
 
 static int serve_date(int fd)
@@ -129,6 +143,8 @@ static int serve_one(int fd, const char *path)
     world.requests++;
     if (strcmp(path, "/big") == 0)
         return serve_big(fd);
+    if (strcmp(path, "/growing") == 0)
+        return serve_growing(fd);
     if (strcmp(path, "/date") == 0)
         return serve_date(fd);
     if (strcmp(path, "/slow") == 0)

@@ -347,3 +347,35 @@ TEST_WITH(a_lookup_holds_whatever_fails, .timeout = 60)
 {
     EVERY_POINT(point_run, NULL);
 }
+
+/* The system's servers, which are set up for the first name: this one needs no answer of theirs. */
+static int first_name_main(void *arg)
+{
+    struct weir_http_req req = {.url = "http://a..test/", .total_timeout = WEIR_S(2)};
+    struct weir_http_resp resp = {0};
+    weir_http *c = weir_http_new(&(struct weir_http_opts){.proxy = ""});
+    int r = weir_http_error(c);
+
+    (void)arg;
+    for (int i = 0; r == 0 && i < 2; i++) {
+        r = weir_http_do(c, &req, &resp);
+        OK(r == WEIR_EDNS || (test_fault_hit() && r < 0));
+        r = 0;
+    }
+    weir_http_close(&resp);
+    weir_http_free(&c);
+    return r;
+}
+
+static void first_name_run(void *arg)
+{
+    struct weir_config config = {.alloc = test_alloc};
+    int r = weir_run(&config, first_name_main, arg);
+
+    OK(r == 0 || (test_fault_hit() && r < 0));
+}
+
+TEST_WITH(the_first_name_holds_whatever_fails, .timeout = 60)
+{
+    EVERY_POINT(first_name_run, NULL);
+}
