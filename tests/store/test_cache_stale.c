@@ -217,6 +217,33 @@ SIM_TEST(a_refreshed_value_keeps_its_place)
     return 0;
 }
 
+/* --- a long time after ---------------------------------------------------------------------- */
+
+/* With whatever may still be served of it, and however it is asked for. */
+SIM_TEST(A2_after_a_jump_of_a_century_everything_has_expired)
+{
+    struct world w = {.fail = -EIO};
+
+    make(&w, WITH(.ttl = WEIR_S(10), .jitter = 50, .refresh = 50, .stale = WEIR_S(86400),
+                  .stale_error = WEIR_S(86400) * 365, .negative_ttl = WEIR_S(60)));
+    for (int k = 0; k < 100; k++)
+        EQ(put(&w, k, k), 0);
+    EQ(ask(&w, 100), -EIO);
+    AT(WEIR_S(86400) * 36500);
+    for (int k = 0; k < 100; k++) {
+        EQ(look(&w, k), -1);
+        EQ(ask(&w, k), -EIO); /* nothing old in its place */
+    }
+    EQ(w.loads, 1 + 100);
+    EQ(stats_of(&w).hits + stats_of(&w).stale, 0);
+    w.fail = 0;
+    EQ(look(&w, 100), -1); /* nor the error that was kept */
+    EQ(ask(&w, 100), 100102);
+    EQ(stats_of(&w).expired, 101);
+    weir_cache_free(&w.c);
+    return 0;
+}
+
 /* --- against a model ------------------------------------------------------------------------- */
 
 /*
