@@ -101,6 +101,34 @@ SIM_TEST(a_refresh_that_fails_keeps_the_value_and_is_not_hammered)
     return 0;
 }
 
+/* A hundred that fail together are not tried again together. */
+SIM_TEST(the_wait_after_a_failure_is_jittered_too)
+{
+    struct world w = {.fail = -EIO};
+
+    make(&w, WITH(.ttl = WEIR_S(100), .jitter = 50, .stale = WEIR_S(900), .retry = WEIR_S(100)));
+    for (int k = 0; k < 100; k++)
+        EQ(put(&w, k, k), 0);
+    AT(WEIR_S(200));
+    for (int k = 0; k < 100; k++)
+        EQ(ask(&w, k), k);
+    world_settle();
+    EQ(w.loads, 100);
+    for (int at = 250; at <= 300; at += 25) { /* half of the wait, three quarters, all of it */
+        AT(WEIR_S(at) - 1);
+        for (int k = 0; k < 100; k++)
+            EQ(ask(&w, k), k);
+        world_settle();
+        if (at == 250)
+            EQ(w.loads, 100);
+        if (at == 275)
+            OK(w.loads >= 120 && w.loads <= 180);
+    }
+    LE(199, w.loads);
+    weir_cache_free(&w.c);
+    return 0;
+}
+
 SIM_TEST(a_stale_value_ends_at_its_hard_limit)
 {
     struct world w = {.fail = -EIO};
@@ -195,7 +223,7 @@ static void make_twins(struct world *w, struct world *twin, uint64_t entries)
     make(twin, WITH(.max_entries = entries, .ttl = WEIR_S(1000)));
 }
 
-/* A twin that refreshes nothing hits and misses the same from beginning to end. */
+/* A twin that refreshes nothing, and puts nothing anew, hits and misses the same to the end. */
 SIM_TEST(a_refreshed_value_keeps_its_place)
 {
     struct world w = {0}, twin = {0};
@@ -205,11 +233,14 @@ SIM_TEST(a_refreshed_value_keeps_its_place)
         int key = (int)(test_random() % 300 * (test_random() % 300) / 300);
 
         EQ(want(&w, key), want(&twin, key));
+        if (i % 7 == 0)
+            EQ(put(&w, key, key * 1000), 0);
         AT(WEIR_MS(200) * (i + 1)); /* 600 s in all: nothing expires */
         EQ(stats_of(&w).evicted, stats_of(&twin).evicted);
     }
     EQ(stats_of(&twin).refreshes, 0);
     LE(100, stats_of(&w).refreshes);
+    LE(400, stats_of(&w).replaced);
     LE(500, stats_of(&w).hits);
     LE(500, stats_of(&w).evicted);
     weir_cache_free(&w.c);
