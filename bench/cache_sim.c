@@ -1,11 +1,13 @@
 /*
  * cache_sim.c -- hit ratios of weir's cache beside LRU, S3-FIFO and W-TinyLFU.
  *
- *     cache_sim [--size N] [--requests N] [--seed N] [--only TEXT] [--check]
+ *     cache_sim [--size N] [--requests N] [--seed N] [--only TEXT] [--check] [--laps]
  *
  * A line for each trace: the hits in percent of each policy, and how far weir
  * is above the best of the others.  --check is a short slice: one size, and the
- * program fails if weir is more than one point below on any trace.
+ * program fails if weir is more than one point below on any trace.  --laps is
+ * another table: how soon a loop that fits has the place of what was popular.
+ * A seed gives the same numbers each time.
  */
 #include <stdbool.h>
 #include <stdio.h>
@@ -20,7 +22,7 @@ struct sim {
     size_t size, requests;
     uint64_t seed;
     const char *only;
-    bool check;
+    bool check, laps;
     int rows, below;
     double least, sum;
 };
@@ -33,10 +35,18 @@ static void sim_need(bool holds, const char *what)
     exit(1);
 }
 
-static long sim_weir(const struct cache_trace *t, size_t size)
+struct sim_weir {
+    const struct cache_trace *trace;
+    size_t size;
+    long hits;
+};
+
+static int sim_weir_run(void *arg)
 {
-    weir_cache *c =
-        weir_cache_new(&(struct weir_cache_opts){.type = WEIR_TYPE(uint32_t), .max_entries = size});
+    struct sim_weir *w = arg;
+    const struct cache_trace *t = w->trace;
+    weir_cache *c = weir_cache_new(
+        &(struct weir_cache_opts){.type = WEIR_TYPE(uint32_t), .max_entries = w->size});
     struct weir_cache_stats s;
 
     sim_need(weir_cache_error(c) == 0, "no cache");
@@ -53,9 +63,19 @@ static long sim_weir(const struct cache_trace *t, size_t size)
         weir_cached_unref(&h);
     }
     weir_cache_stats(c, &s);
-    sim_need(s.entries <= size, "more entries than there may be");
+    sim_need(s.entries <= w->size, "more entries than there may be");
     weir_cache_free(&c);
-    return (long)s.hits;
+    w->hits = (long)s.hits;
+    return 0;
+}
+
+/* In a simulation, so that the key of its hash comes from the seed. */
+static long sim_weir(const struct cache_trace *t, size_t size, uint64_t seed)
+{
+    struct sim_weir w = {t, size, 0};
+
+    sim_need(weir_sim_run(seed, NULL, sim_weir_run, &w) == 0, "a simulation failed");
+    return w.hits;
 }
 
 static double sim_percent(const struct cache_trace *t, long hits)
@@ -77,7 +97,7 @@ static void sim_row(struct sim *s, const struct cache_trace_row *row, size_t siz
         printf(" %8.2f", percent);
         best = percent > best ? percent : best;
     }
-    weir = sim_percent(&t, sim_weir(&t, size));
+    weir = sim_percent(&t, sim_weir(&t, size, s->seed));
     printf(" %8.2f  %+6.2f%s\n", weir, weir - best, weir < best - 1 ? "  *" : "");
     fflush(stdout);
     cache_trace_free(&t);
@@ -94,6 +114,87 @@ static void sim_size(struct sim *s, size_t size)
             sim_row(s, row, size);
 }
 
+/* --- laps -------------------------------------------------------------------------- */
+
+enum { LAPS = 15, LAPS_SEEDS = 40, LAPS_BEFORE = 50 };
+
+/* The hits of each lap of each policy, weir's last. */
+struct sim_laps {
+    double hits[REFS + 1][LAPS];
+    size_t before, loop; /* requests */
+};
+
+static long laps_hits(int policy, const struct cache_trace *t, size_t size, uint64_t seed)
+{
+    return policy < REFS ? cache_ref_hits((enum cache_ref)policy, t, size)
+                         : sim_weir(t, size, seed);
+}
+
+/* What a lap hits is what the trace hits up to its end and not up to its beginning. */
+static void laps_add(struct sim_laps *l, struct cache_trace *t, size_t size, uint64_t seed)
+{
+    for (int policy = 0; policy <= REFS; policy++) {
+        long before;
+
+        t->n = l->before;
+        before = laps_hits(policy, t, size, seed);
+        for (int lap = 0; lap < LAPS; lap++) {
+            long hits;
+
+            t->n += l->loop;
+            hits = laps_hits(policy, t, size, seed);
+            sim_need(before >= 0 && hits >= before, "no memory");
+            l->hits[policy][lap] += (double)(hits - before);
+            before = hits;
+        }
+    }
+}
+
+static void laps_print(const struct sim_laps *l, size_t size)
+{
+    printf("size %zu: zipf 1.0 for %d sizes, then a loop of %zu: hits in each lap, mean of %d "
+           "seeds\n%4s",
+           size, LAPS_BEFORE, l->loop, LAPS_SEEDS, "lap");
+    for (int policy = 0; policy <= REFS; policy++)
+        printf(" %9s", policy < REFS ? cache_ref_names[policy] : "weir");
+    for (int lap = 0; lap < LAPS; lap++) {
+        printf("\n%4d", lap + 1);
+        for (int policy = 0; policy <= REFS; policy++)
+            printf(" %9.1f", l->hits[policy][lap] / LAPS_SEEDS);
+    }
+    printf("\n");
+}
+
+static const struct cache_trace_row *laps_row(void)
+{
+    const struct cache_trace_row *row = cache_trace_rows;
+
+    while (row->name && strcmp(row->name, "zipf 1.0, then a loop of 0.9 for good") != 0)
+        row++;
+    sim_need(row->name, "no such trace");
+    return row;
+}
+
+static int sim_laps(const struct sim *s)
+{
+    static struct sim_laps l;
+    size_t size = s->size ? s->size : 200, n = 2 * LAPS_BEFORE * size;
+    const struct cache_trace_row *row = laps_row(); /* the second half of it is the loop */
+    struct cache_trace t;
+
+    l.before = n / 2;
+    l.loop = (size_t)(row->span * (double)size);
+    for (uint64_t i = 0; i < LAPS_SEEDS; i++) {
+        sim_need(cache_trace_make(&t, row, size, n, s->seed + i) == 0, "no memory");
+        laps_add(&l, &t, size, s->seed + i);
+        cache_trace_free(&t);
+    }
+    laps_print(&l, size);
+    return 0;
+}
+
+/* --- the program --------------------------------------------------------------------- */
+
 static int sim_options(struct sim *s, int argc, char **argv)
 {
     for (int i = 1; i < argc; i++) {
@@ -101,6 +202,10 @@ static int sim_options(struct sim *s, int argc, char **argv)
 
         if (strcmp(argv[i], "--check") == 0) {
             s->check = true;
+            continue;
+        }
+        if (strcmp(argv[i], "--laps") == 0) {
+            s->laps = true;
             continue;
         }
         if (value && strcmp(argv[i], "--size") == 0)
@@ -128,10 +233,14 @@ int main(int argc, char **argv)
     struct sim s = {.requests = 1000000, .seed = 1, .least = 100};
 
     if (sim_options(&s, argc, argv)) {
-        fprintf(stderr, "usage: %s [--size N] [--requests N] [--seed N] [--only TEXT] [--check]\n",
+        fprintf(stderr,
+                "usage: %s [--size N] [--requests N] [--seed N] [--only TEXT] [--check] "
+                "[--laps]\n",
                 argv[0]);
         return 2;
     }
+    if (s.laps)
+        return sim_laps(&s);
     printf("%6s  %-40s", "size", "hits in percent");
     for (int i = 0; i < REFS; i++)
         printf(" %8s", cache_ref_names[i]);

@@ -188,6 +188,17 @@ static void service_give_up(struct sim_service *w, struct service_call *c)
     c->sent = 0;
 }
 
+/* Those that are overtaken, or out of time, and past the delay: so long at least. */
+static void service_overtaken(struct sim_service *w, struct service_call *c)
+{
+    struct weir_hedge *h = &c->stack->hedge;
+    weir_span delay = weir_hedge_delay(h, WEIR_EPOCH + w->now);
+
+    for (uint32_t i = 0; i < c->sent; i++)
+        if (c->tries[i] && w->now - c->tries[i]->begin >= delay)
+            weir_hedge_record(h, w->now - c->tries[i]->begin, WEIR_EPOCH + w->now);
+}
+
 /* When the next one goes, if this one has not answered by then. */
 static void service_plan_hedge(struct sim_service *w, struct service_call *c)
 {
@@ -314,6 +325,8 @@ static void service_ended(struct sim_service *w, struct service_call *c, int res
     int end = 0;
     int64_t wait;
 
+    if (result >= 0 || result == -ETIMEDOUT)
+        service_overtaken(w, c);
     service_give_up(w, c);
     c->last = result;
     c->last_class = cls;

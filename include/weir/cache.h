@@ -5,7 +5,7 @@
  *
  * hold after every call.  Keys are bytes, values a weir_type.  Nothing runs in
  * the background and no timer is armed: what has expired is dropped when it is
- * met, and a few entries more are looked at in each call.  Fibers exist only
+ * met, and now and then a call looks at a few entries more.  Fibers exist only
  * while something is loaded.
  *
  * A value is reached through a handle that keeps it alive, whatever becomes of
@@ -58,12 +58,12 @@ struct weir_cache_opts {
     uint64_t max_entries; /* 0: no limit if max_weight is given, else 10,000; at most 2^31 */
     uint64_t max_weight;  /* 0: no limit; at most 2^63 - 1 */
 
-    weir_span ttl;          /* fresh until exactly then; 0: for ever */
-    uint32_t jitter;        /* percent, to 100: a ttl is shortened by up to so much, at random */
-    uint32_t refresh;       /* percent of the ttl, to 99: older, it is loaded anew while served */
-    weir_span stale;        /* so long past the ttl it is served while loaded anew */
-    weir_span stale_error;  /* so long past the ttl it is served if a load fails */
-    weir_span retry;        /* after a failed load of what there still is; doubles; 0: 1 s */
+    weir_span ttl;   /* fresh until exactly then; 0: for ever */
+    uint32_t jitter; /* percent, to 100: a ttl, or a retry, is sooner by up to so much, at random */
+    uint32_t refresh;      /* percent of the ttl, to 99: older, it is loaded anew while served */
+    weir_span stale;       /* so long past the ttl it is served while loaded anew */
+    weir_span stale_error; /* so long past the ttl it is served if a load fails */
+    weir_span retry;       /* after a failed load of what there still is; doubles 6 times; 0: 1 s */
     weir_span negative_ttl; /* so long an error is the answer, exactly; 0: errors are not kept */
     uint32_t reserved[4];   /* must be zero */
 };
@@ -102,8 +102,9 @@ WEIR_API int weir_cache_get_or_load(weir_cache *c, const void *key, size_t key_l
 /*
  * Keeps a value, takes it on success.  A ttl of 0 is the cache's.  A load of
  * the key that is running is for those who wait for it, no more: it does not
- * replace this.  0; WEIR_ETOOLARGE if it weighs more than max_weight;
- * WEIR_ETYPE for another size; -ENOMEM; -EINVAL.  Never parks.
+ * replace this.  In the place of a value that is there it is as much used as
+ * that was.  0; WEIR_ETOOLARGE if it weighs more than max_weight; WEIR_ETYPE
+ * for another size; WEIR_ECLOSED during the free; -ENOMEM; -EINVAL.  Never parks.
  */
 WEIR_API int weir_cache_put(weir_cache *c, const void *key, size_t key_len, void *value,
                             size_t size, weir_span ttl);

@@ -65,7 +65,10 @@ WEIR_API void weir_hedge_begin(struct weir_hedge *h, weir_time now);
 /* May one more be sent?  0 and it is paid for, or WEIR_EBUDGET. */
 WEIR_API WEIR_MUST_USE int weir_hedge_take(struct weir_hedge *h, weir_time now);
 
-/* A call succeeded after so long since its own start; failures and the cancelled say nothing. */
+/*
+ * A try succeeded after so long since its own start; or had not, as another did or its time was
+ * out, and that was past the delay already.  Failures and other cancels say nothing.
+ */
 WEIR_API void weir_hedge_record(struct weir_hedge *h, weir_span took, weir_time now);
 
 /* Makes *out, an item of the type that was given: 0 or more, or negative.  May park. */

@@ -21,6 +21,7 @@ struct hedged_try {
     void *out;
     weir_time began;
     int result;
+    bool over, told;
     struct weir_retry_outcome hint; /* what it said about itself */
 };
 
@@ -124,6 +125,27 @@ static int hedged_work(struct hedged_try *t)
     return r;
 }
 
+/* Once for each try. */
+static void hedged_tell(struct hedged_try *t, weir_time now)
+{
+    if (!t->told)
+        hedged_record(t->all->h, weir__sat_sub(now, t->began), now);
+    t->told = true;
+}
+
+/*
+ * Those that are overtaken, or out of time: so long at least they would have taken.  If
+ * only what ends were counted, the usual would seem shorter from hedge to hedge.
+ */
+static void hedged_overtaken(struct hedged *a, weir_time now)
+{
+    weir_span delay = hedged_delay(a->h, now);
+
+    for (uint32_t i = 0; i < a->sent; i++)
+        if (!a->tries[i].over && weir__sat_sub(now, a->tries[i].began) >= delay)
+            hedged_tell(&a->tries[i], now);
+}
+
 static int hedged_try(void *arg)
 {
     struct hedged_try *t = arg;
@@ -132,9 +154,10 @@ static int hedged_try(void *arg)
     weir_time now = weir_now();
 
     t->result = r;
+    t->over = true;
     a->over++;
     if (r >= 0) {
-        hedged_record(a->h, weir__sat_sub(now, t->began), now);
+        hedged_tell(t, now);
         if (a->winner < 0)
             a->winner = (int)(t - a->tries);
     }
@@ -224,6 +247,8 @@ static int hedged_run(struct hedged *a, const struct weir_type *type, void *out,
     r = hedged_send(a, s);
     if (r == 0)
         r = hedged_wait(a, s, idempotent, deadline);
+    if (a->winner >= 0 || r == -ETIMEDOUT)
+        hedged_overtaken(a, weir_now());
     weir_scope_cancel(s, -ECANCELED);
     (void)weir_scope_close(&s);
     return hedged_settle(a, type, out, r);

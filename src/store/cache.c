@@ -231,19 +231,25 @@ static uint64_t cache_weigh(const weir_cache *c, weir_cached *e)
 }
 
 /* What follows a value takes its place, and is as much used as that was. */
+static void cache_replace(weir_cache *c, weir_cached *old, weir_cached *e)
+{
+    weir_cached *young = c->young == old ? e : c->young;
+
+    e->heat = old->heat;
+    weir__cache_index_swap(c, old, e);
+    cache_leave(c, old, WEIR_CACHE_REPLACED);
+    c->young = young;
+}
+
 static void cache_enter(weir_cache *c, weir_cached *e)
 {
-    weir_cached *old = weir__cache_find(c, e->hash, e->key, e->key_len);
+    c->clock++;
+    e->heat = weir__cache_arrival(c, e->hash);
+    weir__cache_index_put(c, e);
+}
 
-    if (old) {
-        e->heat = old->heat;
-        weir__cache_index_swap(c, old, e);
-        cache_leave(c, old, WEIR_CACHE_REPLACED);
-    } else {
-        c->clock++;
-        e->heat = weir__cache_arrival(c, e->hash);
-        weir__cache_index_put(c, e);
-    }
+static void cache_count(weir_cache *c, weir_cached *e)
+{
     e->refs++;
     c->weight += e->weight;
     c->soonest = weir__min64(c->soonest, e->gone);
@@ -252,20 +258,27 @@ static void cache_enter(weir_cache *c, weir_cached *e)
 
 int weir__cache_keep(weir_cache *c, weir_cached *e, weir_span ttl, weir_time now)
 {
+    weir_cached *old;
     int r;
 
     e->weight = cache_weigh(c, e);
     if (e->weight > c->opts.max_weight)
         return WEIR_ETOOLARGE;
-    r = weir__cache_index_room(c);
+    if (now >= c->soonest)
+        weir__cache_sweep(c, now);
+    old = weir__cache_find(c, e->hash, e->key, e->key_len);
+    r = old ? 0 : weir__cache_index_room(c);
     if (r < 0)
         return r;
     cache_date(c, e, ttl, now);
-    if (now >= c->soonest)
-        weir__cache_sweep(c, now);
-    cache_enter(c, e);
+    if (old)
+        cache_replace(c, old, e);
+    else
+        cache_enter(c, e);
+    cache_count(c, e);
     weir__cache_make_room(c, e, now);
-    c->young = e;
+    if (!old)
+        c->young = e;
     return 0;
 }
 

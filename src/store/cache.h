@@ -111,6 +111,7 @@ struct weir__cache_lore {
     float alive[WEIR__HEAT_CLASSES][WEIR__HEAT_AGES];
     float worth[WEIR__HEAT_CLASSES][WEIR__HEAT_AGES]; /* hits to come for the time kept */
     uint64_t learned, evicted;                        /* when, in requests */
+    float requests;                                   /* of which the hits are some; fades too */
     size_t ghost_sets;                                /* a power of two */
     uint32_t *ghosts; /* of those who left; 0 where there is none (cache_evict.c) */
 };

@@ -13,12 +13,17 @@
  * (Gittins, 1979; hit density: Beckmann, Chen, Cidon, 2018).  What is known
  * fades: a twentieth each time that as many requests have come as the index has
  * sixteenths of slots, or 128.
+ *
+ * Twelve bits of a hash tell who left: of keys that are all new one in 256 at most
+ * is taken for another that comes back.  So where fewer than one request in 64
+ * was for a key that is known, as in a scan, that teaches nothing, and what was
+ * worth more stays so; before the first eviction it counts as 512 such requests.
  */
 #include <string.h>
 
 #include "store/cache.h"
 
-enum { LORE_PARTS = 16, LORE_LEAST = 128, LORE_GHOSTS = 4096 };
+enum { LORE_PARTS = 16, LORE_LEAST = 128, LORE_GHOSTS = 4096, LORE_THIN = 64 };
 
 #define LORE_FADE 0.95f
 
@@ -114,11 +119,30 @@ static void lore_judge(weir_cache *c, int class, float *rates)
 
 /* --- learning ----------------------------------------------------------------------------- */
 
-static void lore_take_in(struct weir__cache_lore *l, int class)
+/* The hits of the class, with those since the last time. */
+static float lore_take_in(struct weir__cache_lore *l, int class)
 {
-    for (int age = 0; age < WEIR__HEAT_AGES; age++)
+    float sum = 0;
+
+    for (int age = 0; age < WEIR__HEAT_AGES; age++) {
         l->hits[class][age] += (float)l->asked[class][age];
+        sum += l->hits[class][age];
+    }
     memset(l->asked[class], 0, sizeof l->asked[class]);
+    return sum;
+}
+
+/* Whether the hits are more than keys that are taken for others. */
+static bool lore_take_in_all(weir_cache *c)
+{
+    struct weir__cache_lore *l = c->lore;
+    float sum = 0;
+
+    for (int class = 0; class < WEIR__HEAT_CLASSES; class ++)
+        sum += lore_take_in(l, class);
+    l->requests += (float)(c->clock - l->learned);
+    l->learned = c->clock;
+    return sum * LORE_THIN >= l->requests;
 }
 
 static void lore_fade(struct weir__cache_lore *l, int class)
@@ -127,6 +151,13 @@ static void lore_fade(struct weir__cache_lore *l, int class)
         l->hits[class][age] *= LORE_FADE;
         l->alive[class][age] *= LORE_FADE;
     }
+}
+
+static void lore_fade_all(struct weir__cache_lore *l)
+{
+    for (int class = 0; class < WEIR__HEAT_CLASSES; class ++)
+        lore_fade(l, class);
+    l->requests *= LORE_FADE;
 }
 
 void weir__cache_learn(weir_cache *c)
@@ -139,14 +170,13 @@ void weir__cache_learn(weir_cache *c)
         if (!c->lore)
             return;
         c->lore->learned = c->lore->evicted = c->clock;
+        c->lore->requests = 4 * LORE_LEAST;
     }
     lore_fit(c);
     if (c->clock - c->lore->learned < every)
         return;
-    c->lore->learned = c->clock;
-    for (int class = 0; class < WEIR__HEAT_CLASSES; class ++) {
-        lore_take_in(c->lore, class);
-        lore_judge(c, class, rates);
-        lore_fade(c->lore, class);
-    }
+    if (lore_take_in_all(c))
+        for (int class = 0; class < WEIR__HEAT_CLASSES; class ++)
+            lore_judge(c, class, rates);
+    lore_fade_all(c->lore);
 }

@@ -208,7 +208,6 @@ static int pool_make(weir_pool *p, weir_time deadline, struct pool_entry **out)
 static void pool_put_idle(weir_pool *p, struct pool_entry *e)
 {
     e->state = POOL_IDLE;
-    e->since = weir_now();
     weir__list_append(&p->idle, &e->link);
     p->stats.idle++;
 }
@@ -252,7 +251,19 @@ static void pool_serve(weir_pool *p)
     }
 }
 
-/* Back to the pool: to who waits, to the idle ones, or destroyed. */
+/* To who waits, to the idle ones, or destroyed; it was used last at `since`. */
+static void pool_keep(weir_pool *p, struct pool_entry *e)
+{
+    if (p->closed || p->stats.total > p->opts.max || weir_now() >= e->until) {
+        p->stats.expired++;
+        pool_destroy_free(p, e, 0);
+        return;
+    }
+    pool_put_idle(p, e);
+    pool_serve(p);
+}
+
+/* Back to the pool. */
 static void pool_return(weir_pool *p, struct pool_entry *e, int broken)
 {
     if (broken < 0) {
@@ -261,13 +272,7 @@ static void pool_return(weir_pool *p, struct pool_entry *e, int broken)
         return;
     }
     e->since = weir_now();
-    if (p->closed || p->stats.total > p->opts.max || e->since >= e->until) {
-        p->stats.expired++;
-        pool_destroy_free(p, e, 0);
-        return;
-    }
-    pool_put_idle(p, e);
-    pool_serve(p);
+    pool_keep(p, e);
 }
 
 /* --- min --------------------------------------------------------------------------- */
@@ -353,6 +358,11 @@ static int pool_obtain(weir_pool *p, weir_time deadline, struct pool_entry **out
 
     if (!weir__list_empty(&p->waiters) || !pool_grab(p, out))
         r = pool_wait(p, deadline, out);
+    if (r == 0 && *out && weir_cancel_why()) {
+        pool_keep(p,
+                  *out); /* nobody checks it for one who has gone: it would be cut, and destroyed */
+        return -ECANCELED;
+    }
     if (r < 0 || (*out && pool_is_good(p, *out, until)))
         return r;
     return pool_make(p, until, out);

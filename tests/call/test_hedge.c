@@ -267,6 +267,37 @@ TEST(J5_hedges_are_a_share_of_the_calls)
     EQ(world_run(storm, NULL), 0);
 }
 
+/* A tenth of all tries takes a second, the others 1 to 9 ms. */
+static int now_and_then_slow(void *ctx, void *out)
+{
+    weir_span takes = test_random() % 10 ? WEIR_MS(1) + test_random() % WEIR_MS(8) : WEIR_S(1);
+
+    (void)ctx, (void)out;
+    return weir_sleep(weir_after(takes));
+}
+
+/* What is overtaken is as slow as it was: else the percentile would be of the fast alone. */
+static int percentile_of_all(void *arg)
+{
+    struct weir_hedge_stats s;
+    int out;
+
+    (void)arg;
+    EQ(weir_budget_init(&rich, &(struct weir_budget_opts){.min_per_sec = 1000000}), 0);
+    hedge((struct weir_hedge_opts){.percent = 80, .budget = &rich});
+    for (int i = 0; i < 4000; i++)
+        EQ(weir_hedged(&h, now_and_then_slow, NULL, WEIR_TYPE(int), &out, 1, 0), 0);
+    weir_hedge_stats(&h, &s);
+    LE(4000 * 17 / 100, s.sent);
+    LE(s.sent, 4000 * 23 / 100); /* of the fast alone it would be 28 */
+    return 0;
+}
+
+TEST(J5_what_is_overtaken_counts_as_slow)
+{
+    EQ(world_run(percentile_of_all, NULL), 0);
+}
+
 /* D4: a hedge spends what retries save up, and is refused alone: what runs goes on. */
 static int one_account(void *arg)
 {

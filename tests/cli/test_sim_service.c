@@ -250,6 +250,23 @@ TEST(a_hedge_answers_for_a_try_that_hangs)
     EQ(twice.endless, 0);
 }
 
+/*
+ * What hangs is as slow as can be: of a tenth that do, no more than a fifth is hedged, once
+ * the percentile has heard of it.  Of what answers alone it would be 35 of a hundred.
+ */
+TEST(a_try_that_was_overtaken_counts_as_slow)
+{
+    struct sim_service_opts o = world_of(SIM_HANG);
+    static struct sim_service_sum s;
+
+    o.share = 100000;
+    o.servers = 100; /* nobody waits for another */
+    s = run(&o, "hedge(80%, budget=100%) > timeout(each=1s)");
+    LT(1.1 * (double)s.fault_calls, (double)s.fault_sent);
+    LT((double)s.fault_sent, 1.3 * (double)s.fault_calls);
+    LT((double)(s.sent - s.fault_sent), 1.23 * (double)(s.calls - s.fault_calls));
+}
+
 /* J5 in this world: all is slow, and what hedges add stays a share of the calls. */
 TEST(when_all_is_slow_hedges_stay_within_their_budget)
 {

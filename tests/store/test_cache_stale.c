@@ -3,6 +3,7 @@
  * everything at once: readers and writers of changing truths, failing points.
  */
 #include "base/alloc.h"
+#include "base/rand.h"
 #include "store/cache_world.h"
 
 /* --- K7: refresh and stale ------------------------------------------------------------------- */
@@ -100,6 +101,34 @@ SIM_TEST(a_refresh_that_fails_keeps_the_value_and_is_not_hammered)
     return 0;
 }
 
+/* A hundred that fail together are not tried again together. */
+SIM_TEST(the_wait_after_a_failure_is_jittered_too)
+{
+    struct world w = {.fail = -EIO};
+
+    make(&w, WITH(.ttl = WEIR_S(100), .jitter = 50, .stale = WEIR_S(900), .retry = WEIR_S(100)));
+    for (int k = 0; k < 100; k++)
+        EQ(put(&w, k, k), 0);
+    AT(WEIR_S(200));
+    for (int k = 0; k < 100; k++)
+        EQ(ask(&w, k), k);
+    world_settle();
+    EQ(w.loads, 100);
+    for (int at = 250; at <= 300; at += 25) { /* half of the wait, three quarters, all of it */
+        AT(WEIR_S(at) - 1);
+        for (int k = 0; k < 100; k++)
+            EQ(ask(&w, k), k);
+        world_settle();
+        if (at == 250)
+            EQ(w.loads, 100);
+        if (at == 275)
+            OK(w.loads >= 120 && w.loads <= 180);
+    }
+    LE(199, w.loads);
+    weir_cache_free(&w.c);
+    return 0;
+}
+
 SIM_TEST(a_stale_value_ends_at_its_hard_limit)
 {
     struct world w = {.fail = -EIO};
@@ -174,25 +203,74 @@ SIM_TEST(a_refresh_goes_on_when_one_who_joined_it_leaves)
     return 0;
 }
 
+/* 1 for a hit; a miss is loaded. */
+static int want(struct world *w, int key)
+{
+    uint64_t before = stats_of(w).hits;
+
+    LE(key * 1000, ask(w, key));
+    return stats_of(w).hits > before;
+}
+
+/* Of one seed: their keys lie, collide and are learned of alike. */
+static void make_twins(struct world *w, struct world *twin, uint64_t entries)
+{
+    uint64_t seed = test_random();
+
+    weir__seed_set(seed);
+    make(w, WITH(.max_entries = entries, .ttl = WEIR_S(1000), .refresh = 1));
+    weir__seed_set(seed);
+    make(twin, WITH(.max_entries = entries, .ttl = WEIR_S(1000)));
+}
+
+/* A twin that refreshes nothing, and puts nothing anew, hits and misses the same to the end. */
 SIM_TEST(a_refreshed_value_keeps_its_place)
 {
-    struct world w = {0};
+    struct world w = {0}, twin = {0};
 
-    make(&w, WITH(.max_entries = 100, .ttl = WEIR_S(10), .refresh = 50));
-    for (int k = 0; k < 20; k++) /* wanted again and again: they come into the main queue */
-        for (int i = 0; i < 5; i++)
-            EQ(ask(&w, k) / 1000, k);
-    for (int k = 0; k < 300; k++)
-        (void)ask(&w, 1000 + k);
-    EQ(weir_sleep(weir_after(WEIR_S(6))), 0);
-    for (int k = 0; k < 20; k++)
-        EQ(ask(&w, k) / 1000, k);
-    world_settle();
-    EQ(stats_of(&w).refreshes, 20);
-    for (int k = 0; k < 300; k++) /* a scan */
-        (void)ask(&w, 2000 + k);
-    for (int k = 0; k < 20; k++)
-        EQ(look(&w, k) / 1000, k);
+    make_twins(&w, &twin, 50);
+    for (int i = 0; i < 3000; i++) {
+        int key = (int)(test_random() % 300 * (test_random() % 300) / 300);
+
+        EQ(want(&w, key), want(&twin, key));
+        if (i % 7 == 0)
+            EQ(put(&w, key, key * 1000), 0);
+        AT(WEIR_MS(200) * (i + 1)); /* 600 s in all: nothing expires */
+        EQ(stats_of(&w).evicted, stats_of(&twin).evicted);
+    }
+    EQ(stats_of(&twin).refreshes, 0);
+    LE(100, stats_of(&w).refreshes);
+    LE(400, stats_of(&w).replaced);
+    LE(500, stats_of(&w).hits);
+    LE(500, stats_of(&w).evicted);
+    weir_cache_free(&w.c);
+    weir_cache_free(&twin.c);
+    return 0;
+}
+
+/* --- a long time after ---------------------------------------------------------------------- */
+
+/* With whatever may still be served of it, and however it is asked for. */
+SIM_TEST(A2_after_a_jump_of_a_century_everything_has_expired)
+{
+    struct world w = {.fail = -EIO};
+
+    make(&w, WITH(.ttl = WEIR_S(10), .jitter = 50, .refresh = 50, .stale = WEIR_S(86400),
+                  .stale_error = WEIR_S(86400) * 365, .negative_ttl = WEIR_S(60)));
+    for (int k = 0; k < 100; k++)
+        EQ(put(&w, k, k), 0);
+    EQ(ask(&w, 100), -EIO);
+    AT(WEIR_S(86400) * 36500);
+    for (int k = 0; k < 100; k++) {
+        EQ(look(&w, k), -1);
+        EQ(ask(&w, k), -EIO); /* nothing old in its place */
+    }
+    EQ(w.loads, 1 + 100);
+    EQ(stats_of(&w).hits + stats_of(&w).stale, 0);
+    w.fail = 0;
+    EQ(look(&w, 100), -1); /* nor the error that was kept */
+    EQ(ask(&w, 100), 100102);
+    EQ(stats_of(&w).expired, 101);
     weir_cache_free(&w.c);
     return 0;
 }
