@@ -508,16 +508,6 @@ static size_t chan_take_run(weir_chan *ch, char *items, size_t max)
     return n;
 }
 
-/* Nothing is to be sent: what a send would be told that needs no room. */
-static int chan_send_none(weir_chan *ch)
-{
-    struct weir__loop *g = weir__guard(&ch->lock);
-    int r = ch->closed ? chan_send_odd(ch, NULL) : 0;
-
-    weir__unguard(g, &ch->lock);
-    return r;
-}
-
 ssize_t weir_chan_send_n(weir_chan *ch, const void *items, size_t size, size_t n, size_t *done,
                          weir_time deadline)
 {
@@ -528,13 +518,12 @@ ssize_t weir_chan_send_n(weir_chan *ch, const void *items, size_t size, size_t n
     if (!done)
         return -EINVAL;
     *done = 0;
-    r = chan_args(ch, p, size, deadline);
-    if (r < 0)
+    if ((r = chan_args(ch, p, size, deadline)) < 0)
         return r;
     if (weir__outside())
         return weir__outside_send_n(ch, items, size, n, done, deadline);
     if (n == 0)
-        return chan_send_none(ch);
+        return weir__chan_ended(ch);
     while (k < n && (r = weir_chan_send(ch, p + k * size, size, deadline)) > 0) {
         struct weir__loop *g = weir__guard(&ch->lock);
         size_t run = ++k < n ? chan_push_run(ch, p + k * size, n - k) : 0;

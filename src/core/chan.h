@@ -43,6 +43,7 @@ bool weir__chan_other_waits(const struct weir__list *list, const struct weir__fi
 
 /* No more sends. */
 void weir__chan_end(weir_chan *ch);
+int weir__chan_ended(weir_chan *ch); /* what any send is told since; 0: it is open */
 void weir__chan_wake_all(weir_chan *ch, int senders, int receivers);
 void weir__chan_drop_head(weir_chan *ch);
 void weir__chan_drop_all(weir_chan *ch);

@@ -76,6 +76,15 @@ static int chan_close_now(weir_chan *ch, int why)
     return 0;
 }
 
+int weir__chan_ended(weir_chan *ch)
+{
+    struct weir__loop *g = weir__guard(&ch->lock);
+    int r = !ch->closed ? 0 : ch->shut ? -EPIPE : ch->why < 0 ? ch->why : WEIR_ECLOSED;
+
+    weir__unguard(g, &ch->lock);
+    return r;
+}
+
 int weir_chan_close(weir_chan *ch, int why)
 {
     struct weir__loop *g;
