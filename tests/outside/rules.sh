@@ -46,6 +46,7 @@ report a_tree_without_a_breach_passes
 c='/* c.c -- nothing. */'
 printf 'int c;\n' | caught style src/base/c.c 1 'opens without a comment'
 { echo "$c"; many 599 'int c;'; } | caught style src/base/c.c 600 'lines long'
+{ echo "$c"; many 599 'int c;'; } | caught style tests/c.c 600 'lines long'
 { echo "$c"; echo '{'; many 60 '    c();'; echo '}'; } | caught style src/base/c.c 63 'a function of'
 printf '%s\n    return -1;\n' "$c" | caught style src/base/c.c 2 'would be -EPERM'
 for word in TODO FIXME XXX; do
