@@ -136,6 +136,7 @@ static int crowd(void *arg)
     weir_scope *s = weir_scope_open(NULL);
 
     (void)arg;
+    EQ(weir_chan_producer_add(ch), 0); /* or the first may be done, and the last, before the next */
     for (int i = 0; i < 6; i++) {
         all[i].ch = ch;
         all[i].actor = i;
@@ -143,6 +144,7 @@ static int crowd(void *arg)
                       &(struct weir_go_opts){.feeds = i % 2 ? ch : NULL}),
            0);
     }
+    EQ(weir_chan_producer_done(ch, 0), 0);
     EQ(weir_scope_close(&s), 0);
     for (int i = 0; i < 6; i++) {
         sum.sent += all[i].sent;
