@@ -33,6 +33,12 @@ static inline int64_t weir__sat_mul(int64_t a, int64_t b)
     return b != 0 && a > INT64_MAX / b ? INT64_MAX : a * b;
 }
 
+/* x >= 0 without its fraction; the conversion alone has no result from 2^63 on. */
+static inline int64_t weir__sat_of(double x)
+{
+    return x < 0x1p63 ? (int64_t)x : INT64_MAX;
+}
+
 /* The root of x >= 1, to the last bits, without libm. */
 static inline double weir__sqrt(double x)
 {

@@ -213,5 +213,5 @@ uint32_t weir_adaptive_inflight(const struct weir_adaptive *a)
 
 weir_span weir_adaptive_base(const struct weir_adaptive *a)
 {
-    return (weir_span)a->base;
+    return weir__sat_of(a->base);
 }

@@ -24,13 +24,14 @@ int weir_codel_init(struct weir_codel *c, const struct weir_codel_opts *opts)
 /* The next refusal after this one. */
 static void codel_next(struct weir_codel *c, weir_time from)
 {
-    c->next = weir__sat_add(from, (weir_span)((double)c->interval / weir__sqrt(c->count)));
+    c->next = weir__sat_add(from, weir__sat_of((double)c->interval / weir__sqrt(c->count)));
 }
 
 static int codel_begin(struct weir_codel *c, weir_time now)
 {
     /* Soon after the last spell the pace goes on where that one left off. */
-    int soon = c->count > c->last + 1 && weir__sat_sub(now, c->next) < 16 * c->interval;
+    int soon =
+        c->count > c->last + 1 && weir__sat_sub(now, c->next) < weir__sat_mul(16, c->interval);
 
     c->count = soon ? c->count - c->last : 1;
     c->last = c->count;

@@ -323,4 +323,8 @@ TEST(bad_options_are_refused)
     EQ(weir_adaptive_done(&a, NULL, WEIR_ADAPTIVE_OK, WEIR_EPOCH), -EINVAL);
     EQ(weir_adaptive_set(&a, &(struct weir_adaptive_opts){.max = 7}), 0);
     EQ(weir_adaptive_limit(&a), 7);
+    EQ(weir_adaptive_init(&a, &(struct weir_adaptive_opts){.samples = 1, .window = 1}), 0);
+    EQ(weir_adaptive_take(&a, INT64_MIN, &t), 0);
+    EQ(weir_adaptive_done(&a, &t, WEIR_ADAPTIVE_OK, INT64_MAX), 0);
+    EQ(weir_adaptive_base(&a), INT64_MAX);
 }

@@ -59,6 +59,10 @@ TEST(codel_refuses_bad_options_and_takes_any_time)
     EQ(weir_codel_drop(&c, INT64_MAX, INT64_MAX), 1);
     weir_codel_drop(&c, INT64_MIN, 0);
     weir_codel_empty(&c);
+    EQ(weir_codel_init(&c, &(struct weir_codel_opts){.target = 1, .interval = INT64_MAX}), 0);
+    EQ(weir_codel_drop(&c, 1, INT64_MIN), 0);
+    EQ(weir_codel_drop(&c, 1, 0), 1);
+    EQ(weir_codel_drop(&c, 1, 1), 0); /* the next interval is as long */
 }
 
 /* --- a server behind a bulkhead ----------------------------------------------------- */
