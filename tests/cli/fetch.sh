@@ -110,6 +110,7 @@ fetch -j 2 --halt now,fail=3 "@list"
 same "$code $(summary | awk '{ print ($1 == $2 + $3 + $4), ($3 >= 3 && $3 < 10) }')" '5 1 1' \
     '--halt stops it and the sum holds'
 rm -f code
+: >out # what was there before must not be taken for an answer
 mkfifo lines
 (urls 1 3; echo "$url/delay/700"; sleep 5) >lines &
 "$weir" fetch <lines >out 2>err &
