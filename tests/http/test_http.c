@@ -268,12 +268,12 @@ SERVED(a_slow_reader_stops_the_sender)
     ssize_t n;
 
     req.total_timeout = WEIR_S(15);
-    req.idle_timeout = WEIR_MS(400); /* a slow reader is not an idle server */
+    req.idle_timeout = WEIR_MS(1500); /* a slow reader is not an idle server */
     EQ(weir_http_open(world.client, &req, &resp), 0);
     EQ(resp.status, 200);
     LE(1, weir_http_read(&resp, buf, 1));
     total = 1;
-    (void)weir_sleep(weir_after(WEIR_MS(500)));
+    (void)weir_sleep(weir_after(WEIR_MS(1700)));
     before = world.sent;
     (void)weir_sleep(weir_after(WEIR_MS(150)));
     EQ(world.sent, before); /* it stands still, with the kernel's buffers full */
