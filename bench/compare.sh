@@ -154,13 +154,17 @@ has() { # PROGRAM WORKLOAD
     [ -n "$1" ] && [ "$2" != - ] && "$1" list | grep -qx -e "$2"
 }
 
+run_http() { # ROW WHO PROGRAM
+    [ -n "$server" ] || return 0
+    n=$(awk -v s="$scale" 'BEGIN { print int(50000 * s) }')
+    "$build/bench/$3" "$url?i=" "$n" 64 | tr -d '{}"' | tr ',' '\n' | awk -F: -v row="$1" -v who="$2" '
+        { v[$1] = $2 }
+        END { print row "\t" who "\t" v["ns_op"] "\t" v["cpu_ns_op"] "\t0\t0" }' >>"$results"
+}
+
 run_weir() { # ROW WORKLOAD
     if [ "$2" = http ]; then
-        [ -n "$server" ] || return 0
-        n=$(awk -v s="$scale" 'BEGIN { print int(50000 * s) }')
-        "$build/bench/bench-http-fetch" "$url?i=" "$n" 64 | tr -d '{}"' | tr ',' '\n' | awk -F: -v row="$1" '
-            { v[$1] = $2 }
-            END { print row "\tweir\t" v["ns_op"] "\t" v["cpu_ns_op"] "\t0\t0" }' >>"$results"
+        run_http "$1" weir bench-http-fetch
     elif has "$build/bench/weir-bench" "$2"; then
         "$build/bench/weir-bench" run --scale "$scale" "$2" | line "$1" weir
     fi
@@ -168,6 +172,7 @@ run_weir() { # ROW WORKLOAD
 
 run_floor() { # ROW WORKLOAD
     case $2 in
+    http) run_http "$1" floor bench-http-floor ;;
     p:*)
         test=${2#p:}
         n=$(awk -v s="$scale" 'BEGIN { print int(3000000 * s) }')
