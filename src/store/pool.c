@@ -358,9 +358,9 @@ static int pool_obtain(weir_pool *p, weir_time deadline, struct pool_entry **out
 
     if (!weir__list_empty(&p->waiters) || !pool_grab(p, out))
         r = pool_wait(p, deadline, out);
+    /* Nobody checks it for one who has gone: the check would be cut, and the object destroyed. */
     if (r == 0 && *out && weir_cancel_why()) {
-        pool_keep(p,
-                  *out); /* nobody checks it for one who has gone: it would be cut, and destroyed */
+        pool_keep(p, *out);
         return -ECANCELED;
     }
     if (r < 0 || (*out && pool_is_good(p, *out, until)))
