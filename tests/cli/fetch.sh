@@ -125,6 +125,10 @@ echo $? >code
 kill $feeder
 same "$(cat code) $(summary)" '130 4 4 0 0' 'SIGINT lets what is in flight finish, and is 130'
 
+cp "$weir" alone
+./alone fetch "$url/a" 2>err
+same "$? $(cat err)" "2 weir fetch: $work/alone-fetch: No such file or directory" 'a tool without its part says so'
+
 # --- a server that misbehaves ---
 server --seed 7 --fail 503:30%,429:3%:retry-after=1,reset:3%,truncate:3%,bad-length:1%,bad-chunk:1%
 urls 1 400 | { fetch --retry 15 --per-host 50 --backoff 5ms..100ms -m 2s --retry-on 429,5xx,timeout,reset,truncated,protocol; echo "$code" >code; }

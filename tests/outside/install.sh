@@ -30,3 +30,10 @@ cc -std=c11 -Wall -Wextra -Werror program.c -o static $(flags --cflags) "$lib/li
 version=$(pkg-config --modversion weir)
 [ -e "$lib/libweir.so.$version" ] || { echo "no libweir.so.$version"; exit 1; }
 [ "$(./static)" = "weir $version" ] || { echo "weir.pc says $version, the library $(./static)"; exit 1; }
+
+# The tool finds its parts where they were installed.
+weir=$prefix/bin/weir
+[ "$("$weir" --version)" = "weir $version" ] || { echo "weir --version is not $version"; exit 1; }
+if [ -e "$build/cli/weir-fetch" ]; then
+    [ "$("$weir" fetch --version)" = "weir $version" ] || { echo "weir fetch does not run"; exit 1; }
+fi
