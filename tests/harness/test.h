@@ -17,6 +17,7 @@
  *     WEIR_SEED=n                     the seed to use; random and printed otherwise
  *     WEIR_FAULT_AT=k                 fail the k-th fault point (base/fault.h)
  *     TEST_TIMEOUT_MULT=m             stretches all timeouts, for valgrind and emulators
+ *     TEST_POINTS_STEP=n              each n-th fault point only, from a random one on
  *     TEST_IN_PROCESS=1               no fork: for a debugger
  */
 #ifndef TESTS_HARNESS_TEST_H
