@@ -172,13 +172,14 @@ static int http_body_put(void *ctx, const void *data, size_t size)
     return b->error;
 }
 
-static int http_file(struct fetch_client *c, struct fetch_job *job, struct weir_http_req *req,
+static int http_file(struct fetch_client *c, struct fetch_job *job, const struct weir_http_req *req,
                      struct weir_http_resp *resp)
 {
     struct http_body b = {.dir = c->opts->body_dir, .job = job, .resp = resp};
-    req->sink = http_body_put;
-    req->ctx = &b;
-    (void)!weir_http_do(c->http, req, resp);
+    struct weir_http_req to_file = *req;
+    to_file.sink = http_body_put;
+    to_file.ctx = &b;
+    (void)!weir_http_do(c->http, &to_file, resp);
     bool whole = b.error == 0 && http_outcome(resp) == FETCH_OK;
     if (whole)
         b.error = http_body_open(&b); /* an empty body is a file too */
