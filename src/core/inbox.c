@@ -161,7 +161,8 @@ void weir__inbox_sleep(struct weir__loop *l, weir_time until)
         weir__poller_poll(l, until, true);
         return;
     }
-    __atomic_store_n(&in->awake, 0, __ATOMIC_SEQ_CST);
+    /* An exchange: an emulator of weaker machines (QEMU's aarch64) lets a load overtake a store. */
+    (void)__atomic_exchange_n(&in->awake, 0, __ATOMIC_SEQ_CST);
     if (!inbox_any(l))
         weir__poller_poll(l, until, true);
     __atomic_store_n(&in->awake, 1, __ATOMIC_RELAXED);
