@@ -4,6 +4,7 @@
  * epoll when it next rings.
  */
 #include <curl/curl.h>
+#include <errno.h>
 #include <sys/epoll.h>
 #include <unistd.h>
 
@@ -123,6 +124,7 @@ static void http_ring(int fd, uint32_t events)
                          (events & EPOLLERR ? CURL_CSELECT_ERR : 0));
 }
 
+/* Milliseconds, as epoll wants them: -1 is for ever. */
 static int http_wait(void)
 {
     double past = (http_bench_ns() - http.said) / 1e6;
@@ -140,7 +142,7 @@ static int http_run(void)
     http.timeout = -1;
     http.multi = curl_multi_init();
     if (http.epoll < 0 || !http.multi)
-        return -1;
+        return -ENOMEM;
     curl_multi_setopt(http.multi, CURLMOPT_SOCKETFUNCTION, http_socket);
     curl_multi_setopt(http.multi, CURLMOPT_TIMERFUNCTION, http_timer);
     curl_multi_setopt(http.multi, CURLMOPT_MAXCONNECTS, 4L * http.job.jobs);
